@@ -1,0 +1,142 @@
+"""Gold labels as class indices, and which of them inform the fit.
+
+Gold has two roles that never mix: `fit` records are clamped in the model, `eval` records only
+score it. Which is which depends on a record's id and a seed, so it survives any re-sharding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelmill.corpus import plan_corpus
+from labelmill.errors import CorpusError
+from labelmill.jobspec import GoldSpec
+from labelmill.readers import read_shard
+from labelmill.records import ID
+from labelmill.tablefile import input_digest
+
+Classes = npt.NDArray[np.int16]
+
+
+def gold_indices(values: pa.Array, class_names: Sequence[str], where: str) -> pa.Array:
+    """Return gold values, class names or indices, as int16 class indices.
+
+    Args:
+        values: String or integer array, shape (n,); null where unknown. -1 is unknown too.
+        class_names: The classes.
+        where: What the values are, for the error message.
+
+    Raises:
+        CorpusError: A value is no class.
+    """
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    table: Mapping[object, int | None] = {
+        None: None,
+        -1: None,
+        **{name: index for index, name in enumerate(class_names)},
+        **dict(enumerate(range(len(class_names)))),
+    }
+    encoded = values.dictionary_encode()
+    codes = []
+    for value in encoded.dictionary.to_pylist():
+        if value not in table or isinstance(value, bool):
+            raise CorpusError(
+                f"{where} holds {value!r}, which is not a class of this job "
+                f"({', '.join(class_names)}) nor an index below {len(class_names)}"
+            )
+        codes.append(table[value])
+    return pa.array(codes, pa.int16()).take(encoded.indices)
+
+
+def split_gold(
+    ids: pa.Array, gold: Classes, *, fit: float, seed: int
+) -> tuple[Classes, Classes]:
+    """Split gold into the records that inform the fit and those that only score.
+
+    Args:
+        ids: string array, shape (n,).
+        gold: int16 class indices, shape (n,), -1 where unknown.
+        fit: Expected share of gold records in the fit.
+        seed: Seed of the choice.
+
+    Returns:
+        Gold for the fit and gold for scoring, each like `gold` with -1 elsewhere.
+    """
+    nothing = np.full_like(gold, -1)
+    if fit <= 0.0:
+        return nothing, gold
+    if fit >= 1.0:
+        return gold, nothing
+    limit = int(fit * 2**64)
+    salt = seed.to_bytes(8, "big", signed=True)
+    chosen = np.zeros(len(gold), dtype=bool)
+    for row in np.flatnonzero(gold >= 0).tolist():
+        digest = hashlib.blake2b(ids[row].as_py().encode(), digest_size=8, salt=salt).digest()
+        chosen[row] = int.from_bytes(digest, "big") < limit
+    return np.where(chosen, gold, nothing), np.where(chosen, nothing, gold)
+
+
+class GoldTable:
+    """Gold of a file, joined to records by id.
+
+    Args:
+        ids: string array, shape (g,).
+        classes: int16 array of class indices, shape (g,), null where unknown.
+        where: What the file is, for messages.
+
+    Raises:
+        CorpusError: An id is given two different classes.
+    """
+
+    def __init__(self, ids: pa.Array, classes: pa.Array, where: str) -> None:
+        known = classes.is_valid()
+        self._ids, self._classes = ids.filter(known), classes.filter(known)
+        distinct: dict[str, int] = {}
+        pairs = zip(self._ids.to_pylist(), self._classes.to_pylist(), strict=True)
+        for record_id, label in pairs:
+            if distinct.setdefault(record_id, label) != label:
+                raise CorpusError(f"{where} gives record {record_id!r} two different labels")
+        self.size = len(distinct)
+
+    def lookup(self, ids: pa.Array) -> pa.Array:
+        """Return the class index of each id as int16, null where the table has none."""
+        return self._classes.take(pc.index_in(ids, value_set=self._ids))
+
+
+def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> tuple[GoldTable, str]:
+    """Read a gold file.
+
+    Args:
+        gold: The section of the job file, with `uri`.
+        class_names: The classes.
+
+    Returns:
+        The table and a digest of the files' fingerprints.
+
+    Raises:
+        CorpusError: No such file or column, a value that is no class, contradictory gold.
+    """
+    assert gold.uri is not None
+    corpus = plan_corpus(gold.uri, columns=[gold.id, gold.column], id_column=gold.id)
+    ids, classes = [], []
+    for shard in corpus.shards:
+        where = f"column {gold.column!r} of {shard.uri}"
+        for read in read_shard(shard, corpus.schema, id_column=gold.id):
+            if read.bad:
+                bad = read.bad[0]
+                raise CorpusError(f"{bad.file}:{bad.line}: gold cannot be read: {bad.reason}")
+            ids.append(read.batch.column(ID))
+            classes.append(gold_indices(read.batch.column(gold.column), class_names, where))
+    table = GoldTable(
+        pa.chunked_array(ids, pa.string()).combine_chunks(),
+        pa.chunked_array(classes, pa.int16()).combine_chunks(),
+        gold.uri,
+    )
+    return table, input_digest([[s.name, s.fingerprint] for s in corpus.shards])

@@ -1,0 +1,243 @@
+"""Publishing a version: row accounting, gates, manifest, commit, and the record of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from labelmill.apply import Outcomes
+from labelmill.corpus import Shard
+from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccountingError
+from labelmill.gates import check_gates, refused
+from labelmill.jobspec import spec_content
+from labelmill.manifest import FileEntry, Manifest
+from labelmill.shardwork import ShardTask
+from labelmill.store import Store
+from labelmill.versions import commit, read_manifest
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Who runs, on what plan; travels to the step that publishes.
+
+    Attributes:
+        id: Run id, unique.
+        started: ISO 8601 time in UTC.
+        runner: The Beam runner.
+        labelmill: Version of the code.
+        parent: Number of the version that the plan was made against, None for the first.
+        parent_digest: Its content digest.
+        inputs_digest: Digest of all that determines the result.
+        accept: Gates that the operator overrides.
+    """
+
+    id: str
+    started: str
+    runner: str
+    labelmill: str
+    parent: int | None
+    parent_digest: str | None
+    inputs_digest: str
+    accept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """Everything that publishing needs to know of one shard.
+
+    Attributes:
+        shard: The shard.
+        files: Its stored files.
+        outcomes: Exact counts of its votes.
+        bad_records: Records that could not be read.
+        duplicate_ids: Records whose id stands earlier in the shard.
+        reused: Whether its votes had been stored before.
+        rows_labeled: Records in its labels file.
+        covered: Records with a vote.
+        class_counts: Per class, covered records with that label.
+    """
+
+    shard: Shard
+    files: tuple[FileEntry, ...]
+    outcomes: Outcomes
+    bad_records: int
+    duplicate_ids: int
+    reused: bool
+    rows_labeled: int
+    covered: int
+    class_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        run_id: The run.
+        status: ``published``, ``refused`` (by a gate), ``conflict`` (another run published
+            first) or ``failed``.
+        version: The version published, or None.
+        message: One sentence for a person.
+        details: Counts, summary and gates of the version, published or not.
+    """
+
+    run_id: str
+    status: str
+    version: int | None
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RunOutcome:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def run_path(run_id: str) -> str:
+    """Return the name under which a run's outcome is stored."""
+    return f"_labelmill/runs/{run_id}.json"
+
+
+def publish(
+    records: Sequence[ShardRecord],
+    parameters: str,
+    summary: Mapping[str, Any],
+    repeats_across: int | None,
+    task: ShardTask,
+    run: RunInfo,
+    store: Store,
+) -> RunOutcome:
+    """Check and commit a version, and store how the run ended.
+
+    Args:
+        records: All shards.
+        parameters: The label model as JSON.
+        summary: What was found about functions and model.
+        repeats_across: Ids that occur more than once in the whole corpus; None when ids were not
+            checked.
+        task: What all shards share.
+        run: The run.
+        store: The data set's store.
+    """
+    try:
+        outcome = _publish(records, parameters, summary, repeats_across, task, run, store)
+    except ConcurrentRefreshError as error:
+        outcome = RunOutcome(run.id, "conflict", None, str(error))
+    except LabelmillError as error:
+        outcome = RunOutcome(run.id, "failed", None, str(error))
+    store.put(run_path(run.id), outcome.to_json().encode())
+    return outcome
+
+
+def _publish(
+    records: Sequence[ShardRecord],
+    parameters: str,
+    summary: Mapping[str, Any],
+    repeats_across: int | None,
+    task: ShardTask,
+    run: RunInfo,
+    store: Store,
+) -> RunOutcome:
+    records = sorted(records, key=lambda record: (record.shard.name, record.shard.start))
+    check_rows(records)
+    counts = _counts(records, repeats_across, len(task.table.lfs), len(task.table.class_names))
+    parent = None if run.parent is None else read_manifest(store, run.parent)
+    gates = check_gates(task.job, counts, parent, run.accept)
+    seconds = counts.pop("lf_seconds")
+    reused = counts.pop("shards_reused")
+    details = {
+        "counts": counts,
+        "summary": dict(summary),
+        "gates": [gate.to_dict() for gate in gates],
+        "lf_seconds": seconds,
+        "shards_reused": reused,
+    }
+    stopped = refused(gates)
+    if stopped:
+        message = "; ".join(f"gate {gate.name}: {gate.message}" for gate in stopped)
+        return RunOutcome(run.id, "refused", None, message, details)
+    model_digest = json.loads(parameters)["digest"]
+    model = store.put(f"models/{model_digest}.json", parameters.encode())
+    files = [file for record in records for file in record.files]
+    manifest = commit(
+        store,
+        Manifest(
+            version=(run.parent or 0) + 1,
+            parent=run.parent,
+            parent_digest=run.parent_digest,
+            name=task.job.name,
+            class_names=task.table.class_names,
+            lfs=tuple(asdict(lf) for lf in task.table.lfs),
+            inputs_digest=run.inputs_digest,
+            spec=spec_content(task.job),
+            shards=tuple(record.shard.to_dict() for record in records),
+            files=(*files, FileEntry.of(model, kind="model", rows=0, shard=None)),
+            model_digest=model_digest,
+            counts=counts,
+            summary=summary,
+            gates=tuple(gate.to_dict() for gate in gates),
+            run={
+                "id": run.id,
+                "started": run.started,
+                "runner": run.runner,
+                "labelmill": run.labelmill,
+                "lf_seconds": seconds,
+                "shards_reused": reused,
+            },
+        ),
+    )
+    return RunOutcome(
+        run.id, "published", manifest.version, f"published version {manifest.version}", details
+    )
+
+
+def check_rows(records: Sequence[ShardRecord]) -> None:
+    """Check that no record was lost or made: read = voted on + unreadable, voted on = labeled.
+
+    Raises:
+        RowAccountingError: A shard does not add up; names it and the numbers.
+    """
+    for record in records:
+        shard, voted, bad = record.shard, record.outcomes.rows, record.bad_records
+        in_votes = next(f.rows for f in record.files if f.kind == "votes")
+        if shard.rows is not None and shard.rows != voted + bad:
+            raise RowAccountingError(
+                f"shard {shard.name}[{shard.start}:{shard.stop}] has {shard.rows} records, but "
+                f"{voted} were voted on and {bad} were unreadable"
+            )
+        if not voted == in_votes == record.rows_labeled:
+            raise RowAccountingError(
+                f"shard {shard.name}[{shard.start}:{shard.stop}]: {voted} records voted on, "
+                f"{in_votes} in the votes file, {record.rows_labeled} labeled"
+            )
+
+
+def _counts(
+    records: Sequence[ShardRecord], repeats_across: int | None, n_lfs: int, n_classes: int
+) -> dict[str, Any]:
+    outcomes = Outcomes.zero(n_lfs)
+    class_counts = [0] * n_classes
+    for record in records:
+        outcomes = outcomes.merge(record.outcomes)
+        class_counts = [a + b for a, b in zip(class_counts, record.class_counts, strict=True)]
+    return {
+        "rows": outcomes.rows,
+        "covered": sum(record.covered for record in records),
+        "class_counts": class_counts,
+        "bad_records": sum(record.bad_records for record in records),
+        "duplicate_ids": repeats_across or 0,
+        "duplicate_ids_checked": repeats_across is not None,
+        "duplicate_ids_within_shards": sum(record.duplicate_ids for record in records),
+        "votes": list(outcomes.votes),
+        "faults": list(outcomes.faults),
+        "invalid": list(outcomes.invalid),
+        "shards": len(records),
+        "shards_reused": sum(record.reused for record in records),
+        "lf_seconds": [round(s, 6) for s in outcomes.seconds],
+    }

@@ -1,0 +1,81 @@
+"""Rows of a batch as read-only records with attribute access, built once for all functions."""
+
+from __future__ import annotations
+
+import difflib
+from collections import namedtuple
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+ID = "__id__"
+"""The id column of every batch that labelmill reads, whatever the corpus calls it."""
+
+
+class Record(tuple[Any, ...]):
+    """One row: ``x.text``, ``x["text"]``, ``x.get("text")``. Read-only, cheap to build."""
+
+    __slots__ = ()
+    _columns: dict[str, int] = {}  # noqa: RUF012 - set once, by record_type
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._columns:
+            return tuple.__getitem__(self, self._columns[name])
+        close = difflib.get_close_matches(name, self._columns, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(
+            f"the record has no column {name!r}{hint} (columns: {', '.join(self._columns)})"
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, str):
+            return tuple.__getitem__(self, key)
+        if key not in self._columns:
+            raise KeyError(key)
+        return tuple.__getitem__(self, self._columns[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._columns
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of column `key`, or `default` when there is no such column."""
+        return tuple.__getitem__(self, self._columns[key]) if key in self._columns else default
+
+    def keys(self) -> Sequence[str]:
+        """Return the column names."""
+        return tuple(self._columns)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={self[name]!r}" for name in self._columns)
+        return f"Record({values})"
+
+
+@lru_cache(maxsize=64)
+def record_type(columns: tuple[str, ...]) -> type[Record]:
+    """Return the record class for rows with these columns.
+
+    The attributes come from `namedtuple`, the fastest attribute access that Python has; columns
+    whose names are no identifiers stay reachable with ``x["my column"]``.
+    """
+    fast = namedtuple("fast", columns, rename=True)  # type: ignore[misc]  # noqa: PYI024
+    attributes: dict[str, Any] = {
+        name: fast.__dict__[name] for name in columns if name in fast.__dict__
+    }
+    attributes |= {
+        "__slots__": (),
+        "_columns": {name: position for position, name in enumerate(columns)},
+    }
+    return type("Record", (Record,), attributes)
+
+
+def iterate_records(batch: pa.RecordBatch) -> Iterator[Record]:
+    """Yield the rows of `batch` as records; the id column of labelmill is left out."""
+    names = tuple(name for name in batch.schema.names if name != ID)
+    make = record_type(names)
+    if not names:
+        yield from (make() for _ in range(batch.num_rows))
+        return
+    columns = [batch.column(name).to_pylist() for name in names]
+    yield from map(make, zip(*columns, strict=True))

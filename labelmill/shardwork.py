@@ -1,0 +1,277 @@
+"""What is done to one shard: votes, pattern counts and dead letters, read from and put in the store.
+
+Plain functions; `transforms.shards` runs them in a pipeline. Every file is named by a digest of
+its inputs and written in one put, so that a replay or a second attempt writes the same bytes to
+the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from labelmill.apply import FunctionSet, Outcomes
+from labelmill.corpus import Shard
+from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
+from labelmill.duplicates import count_repeats, id_digests
+from labelmill.errors import CorruptFileError
+from labelmill.gold import GoldTable, gold_indices
+from labelmill.jobspec import JobSpec
+from labelmill.manifest import FileEntry
+from labelmill.readers import read_shard
+from labelmill.rowprogress import report_rows
+from labelmill.store import Store
+from labelmill.tablefile import TableFile, TableWriter, input_digest
+from labelmill.votes import GOLD, LFTable, votes_schema
+
+LAYOUT = 1
+"""Changes when the content of stored shard files changes its meaning."""
+
+MAX_FAULTS = 100
+"""Dead letters kept per function and shard; counts are exact whatever their number."""
+
+BatchReader = Callable[[], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What all shards of a job share; plain data that travels to workers.
+
+    Attributes:
+        job: The job.
+        table: LF table.
+        schema: Schema of the columns that the job reads.
+        output_uri: Root of the data set.
+        gold_digest: Digest of the gold file, empty without one.
+        reuse: Whether stored files may be used instead of computing them again.
+        check_ids: Whether ids that occur twice are looked for.
+        progress_path: Local file that rows done are appended to, when somebody watches.
+    """
+
+    job: JobSpec
+    table: LFTable
+    schema: pa.Schema
+    output_uri: str
+    gold_digest: str
+    reuse: bool
+    check_ids: bool
+    progress_path: str | None = None
+
+    @property
+    def gold_column(self) -> str | None:
+        """The corpus column with gold, if gold is there."""
+        gold = self.job.gold
+        return gold.column if gold is not None and gold.uri is None else None
+
+    def votes_digest(self, shard: Shard) -> str:
+        """Return the digest of all that determines the votes of `shard`."""
+        return input_digest(
+            {
+                "layout": LAYOUT,
+                "shard": [shard.name, shard.start, shard.stop, shard.fingerprint],
+                "reading": self.job.input.model_dump(
+                    mode="json", include={"id", "types", "delimiter", "multiline", "format"}
+                ),
+                "columns": [[field.name, str(field.type)] for field in self.schema],
+                "lfs": [[lf.name, lf.fingerprint] for lf in self.table.lfs],
+                "classes": self.table.class_names,
+                "gold": self.gold_column,
+            }
+        )
+
+    def gold_content(self) -> Any:
+        """Return what determines which records have which gold in which role."""
+        gold = self.job.gold
+        return None if gold is None else [gold.fit, gold.seed, self.gold_digest]
+
+
+@dataclass(frozen=True)
+class StoredVotes:
+    """The votes of a shard, in the store.
+
+    Attributes:
+        entry: The votes file.
+        faults: Its dead letters, when there are any.
+        outcomes: Exact counts.
+        bad_records: Records that could not be read.
+        duplicate_ids: Records whose id stands earlier in the shard; 0 when not looked for.
+        id_digests: Digests of all ids, empty when not looked for.
+        file: The votes, ready to be read.
+        reused: Whether they had been stored before.
+    """
+
+    entry: FileEntry
+    faults: FileEntry | None
+    outcomes: Outcomes
+    bad_records: int
+    duplicate_ids: int
+    id_digests: bytes
+    file: TableFile
+    reused: bool
+
+
+def votes_of_shard(
+    shard: Shard, task: ShardTask, store: Store, functions: Callable[[], FunctionSet]
+) -> StoredVotes:
+    """Return the stored votes of a shard, computing them when they are not there or broken.
+
+    Args:
+        shard: The shard.
+        task: What all shards share.
+        store: The data set's store.
+        functions: Gives the functions; not called when the votes are reused.
+
+    Raises:
+        CorpusReadError: The corpus file changed or cannot be read.
+    """
+    path = f"votes/{shard.id}-{task.votes_digest(shard)}.parquet"
+    if task.reuse:
+        try:
+            return _stored_votes(path, shard, task, store)
+        except (FileNotFoundError, CorruptFileError):
+            pass  # not there, or broken: compute it
+    return _compute_votes(path, shard, task, store, functions())
+
+
+def _stored_votes(path: str, shard: Shard, task: ShardTask, store: Store) -> StoredVotes:
+    data = store.get(path)
+    file = TableFile(data, path)
+    note = file.note
+    if note.get("rows") != file.rows:
+        raise CorruptFileError(f"{path}: {file.rows} rows, but its note says {note.get('rows')}")
+    faults = FileEntry(**note["faults"]) if note["faults"] else None
+    if faults is not None:
+        store.verify(faults.stored_file)
+    ids = bytearray()
+    for batch in file.batches():  # reads every page, so every checksum is verified
+        if task.check_ids:
+            ids += id_digests(batch.column("id"))
+    entry = _entry_of(data, "votes", shard, path, file.rows)
+    return StoredVotes(
+        entry,
+        faults,
+        Outcomes.from_dict(note["outcomes"]),
+        note["bad_records"],
+        count_repeats(bytes(ids)),
+        bytes(ids),
+        file,
+        reused=True,
+    )
+
+
+def _compute_votes(
+    path: str, shard: Shard, task: ShardTask, store: Store, functions: FunctionSet
+) -> StoredVotes:
+    gold_column = task.gold_column
+    writer = TableWriter(votes_schema(task.table, gold=gold_column is not None))
+    letters = TableWriter(DEAD_LETTERS)
+    outcomes = Outcomes.zero(len(task.table.lfs))
+    budget = dict.fromkeys(task.table.names, MAX_FAULTS)
+    bad_records = 0
+    ids = bytearray()
+    for read in read_shard(shard, task.schema, id_column=task.job.input.id):
+        if read.bad:
+            bad_records += len(read.bad)
+            letters.write(bad_record_rows(read.bad))
+        if not read.batch.num_rows:
+            continue
+        gold = None
+        batch = read.batch
+        if gold_column is not None:
+            where = f"column {gold_column!r} of {shard.uri}"
+            gold = gold_indices(batch.column(gold_column), task.table.class_names, where)
+            batch = batch.drop_columns([gold_column])
+        applied = functions.apply(batch, gold=gold, max_faults=MAX_FAULTS)
+        outcomes = outcomes.merge(applied.outcomes)
+        writer.write(applied.votes)
+        report_rows(task.progress_path, applied.votes.num_rows)
+        if applied.faults:
+            letters.write(fault_rows(applied.faults, shard.uri, budget))
+        if task.check_ids:
+            ids += id_digests(applied.votes.column("id"))
+    faults = None
+    if letters.rows:
+        faults_path = path.replace("votes/", "faults/", 1)
+        stored = store.put(faults_path, letters.finish())
+        faults = FileEntry.of(stored, kind="faults", rows=letters.rows, shard=shard.id)
+    note = {
+        "rows": writer.rows,
+        "faults": None if faults is None else asdict(faults),
+        "outcomes": outcomes.without_seconds().to_dict(),
+        "bad_records": bad_records,
+    }
+    data = writer.finish(note)
+    entry = FileEntry.of(store.put(path, data), kind="votes", rows=writer.rows, shard=shard.id)
+    return StoredVotes(
+        entry,
+        faults,
+        outcomes,
+        bad_records,
+        count_repeats(bytes(ids)),
+        bytes(ids),
+        TableFile(data, path),
+        reused=False,
+    )
+
+
+def with_gold(batch: pa.RecordBatch, gold: GoldTable | None) -> pa.RecordBatch:
+    """Return a vote batch with the gold of a file in its column ``gold``."""
+    if gold is None:
+        return batch
+    schema = batch.schema.append(pa.field(GOLD, pa.int16()))
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, gold.lookup(batch.column("id"))], schema=schema
+    )
+
+
+def stored_table(
+    path: str,
+    kind: str,
+    shard: Shard,
+    store: Store,
+    *,
+    reuse: bool,
+    make: Callable[[], tuple[pa.Schema, Iterator[pa.RecordBatch], Mapping[str, Any]]],
+) -> tuple[FileEntry, TableFile]:
+    """Return a stored table of a shard, making and storing it when it is not there or broken.
+
+    Args:
+        path: Its name, which holds the digest of its inputs.
+        kind: ``"patterns"`` or ``"labels"``.
+        shard: The shard.
+        store: The data set's store.
+        reuse: Whether a stored file may be used.
+        make: Gives schema, batches and a note; the note is read after the last batch.
+    """
+    if reuse:
+        try:
+            data = store.get(path)
+            file = TableFile(data, path)
+            for _ in file.batches():  # reads every page, so every checksum is verified
+                pass
+            return _entry_of(data, kind, shard, path, file.rows), file
+        except (FileNotFoundError, CorruptFileError):
+            pass  # not there, or broken: make it
+    schema, batches, note = make()
+    writer = TableWriter(schema)
+    for batch in batches:
+        writer.write(batch)
+    data = writer.finish(note)
+    stored = store.put(path, data)
+    entry = FileEntry.of(stored, kind=kind, rows=writer.rows, shard=shard.id)  # type: ignore[arg-type]
+    return entry, TableFile(data, path)
+
+
+def _entry_of(data: bytes, kind: str, shard: Shard, path: str, rows: int) -> FileEntry:
+    return FileEntry(
+        kind=kind,  # type: ignore[arg-type]  # one of FileKind, checked by FileEntry
+        shard=shard.id,
+        path=path,
+        rows=rows,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )

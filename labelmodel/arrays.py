@@ -1,0 +1,60 @@
+"""Array types and the few ragged-row and row-wise operations that the whole package shares.
+
+Row-wise operations loop over the classes, not over the rows, so that each row's result has the
+same bits whatever other rows stand beside it in the block.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+LabelArray: TypeAlias = npt.NDArray[np.int16]
+LFArray: TypeAlias = npt.NDArray[np.int32]
+HashArray: TypeAlias = npt.NDArray[np.uint64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+AnyArray: TypeAlias = npt.NDArray[Any]  # what callers hand in: any numeric dtype
+
+
+def ragged_positions(starts: IntArray, lengths: IntArray) -> IntArray:
+    """Positions of the entries of rows that begin at `starts`, one row after the other.
+
+    Parameters
+    ----------
+    starts, lengths : int64[n]
+        First entry and number of entries of each row.
+
+    Returns
+    -------
+    int64[lengths.sum()]
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total, dtype=np.int64)
+
+
+def row_max(values: FloatArray) -> FloatArray:
+    """Largest entry of each row; float64[n, k] -> float64[n]."""
+    result: FloatArray = values[:, 0].copy()
+    for column in range(1, values.shape[1]):
+        np.maximum(result, values[:, column], out=result)
+    return result
+
+
+def row_sum(values: FloatArray) -> FloatArray:
+    """Sum of each row, added from the first class on; float64[n, k] -> float64[n]."""
+    result: FloatArray = values[:, 0].copy()
+    for column in range(1, values.shape[1]):
+        result += values[:, column]
+    return result
+
+
+def softmax(scores: FloatArray) -> FloatArray:
+    """Normalised exponentials of each row; float64[n, k] -> float64[n, k]."""
+    result = np.exp(scores - row_max(scores)[:, None])
+    result /= row_sum(result)[:, None]
+    return result

@@ -1,0 +1,166 @@
+"""What every label model shares: the estimator protocol, vote formats, and tie breaking."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol, Self
+
+import numpy as np
+
+from labelmodel.arrays import AnyArray, FloatArray, IntArray
+from labelmodel.errors import NotFittedError, VotesError
+from labelmodel.patterns import PatternTable
+from labelmodel.votes import Votes, from_dense_with_inverse
+
+TIE_TOLERANCE = 1e-6
+
+
+class LabelModelProtocol(Protocol):
+    """What labelmill asks of a label model, after scikit-learn's conventions."""
+
+    def fit(self, votes: Votes, gold: AnyArray | None = None) -> Self:
+        """Learn from votes."""
+
+    def predict_proba(self, votes: Votes) -> FloatArray:
+        """Probability of each class."""
+
+    def predict(self, votes: Votes) -> IntArray:
+        """Most probable class."""
+
+
+class BaseLabelModel(ABC):
+    """Turns any form of votes into patterns for `_fit` and `_posteriors` of a subclass.
+
+    Parameters
+    ----------
+    n_classes : int, optional
+        Taken from the votes and gold by default.
+
+    Attributes
+    ----------
+    n_classes_, n_lfs_ : int
+        Present after `fit`.
+    class_balance_ : float64[k]
+        Probability of each class for a record without votes.
+    """
+
+    n_classes_: int
+    n_lfs_: int
+    class_balance_: FloatArray
+
+    def __init__(self, n_classes: int | None = None) -> None:
+        self.n_classes = n_classes
+
+    def fit(self, votes: Votes, gold: AnyArray | None = None) -> Self:
+        """Fit to votes.
+
+        Parameters
+        ----------
+        votes : PatternTable, int[n, m] with -1 for abstain, or scipy sparse [n, m] of class + 1
+        gold : int[n], optional
+            Hand labels of a random sample, -1 for unknown. A PatternTable brings its own.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        VotesError
+            Votes or gold out of range, fewer than two classes, or gold beside a table.
+        """
+        table = self._table(votes, gold)
+        self.n_classes_, self.n_lfs_ = table.n_classes, table.n_lfs
+        self._fit(table)
+        return self
+
+    def predict_proba(self, votes: Votes) -> FloatArray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        votes : as for `fit`
+
+        Returns
+        -------
+        float64[P, k] for the patterns of a table, float64[n, k] for the rows of a matrix
+            Rows sum to one; a row without votes is exactly `class_balance_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        VotesError
+            Votes of other LFs or classes than those of `fit`.
+        """
+        self._check_fitted()
+        if isinstance(votes, PatternTable):
+            return self._posteriors(self._checked(votes))
+        table, inverse = from_dense_with_inverse(votes, n_classes=self.n_classes_)
+        result: FloatArray = self._posteriors(self._checked(table))[inverse]
+        return result
+
+    def predict(self, votes: Votes) -> IntArray:
+        """Most probable class, int64[P] or int64[n].
+
+        Ties within 1e-6 go to the class of the larger class balance, then to the first.
+        """
+        return break_ties(self.predict_proba(votes), self.class_balance_)
+
+    def _table(self, votes: Votes, gold: AnyArray | None) -> PatternTable:
+        if isinstance(votes, PatternTable):
+            if gold is not None:
+                raise VotesError(
+                    "a PatternTable carries its gold; count the patterns with gold=..."
+                )
+            if self.n_classes not in (None, votes.n_classes):
+                raise VotesError(f"n_classes={self.n_classes}, but the table has {votes.n_classes}")
+            table = votes
+        else:
+            table, _ = from_dense_with_inverse(votes, n_classes=self.n_classes, gold=gold)
+        if table.n_classes < 2:
+            raise VotesError(
+                f"a label model needs two classes or more, found {table.n_classes}; "
+                "give n_classes where the votes do not show all of them"
+            )
+        return table
+
+    def _checked(self, table: PatternTable) -> PatternTable:
+        if (table.n_lfs, table.n_classes) != (self.n_lfs_, self.n_classes_):
+            raise VotesError(
+                f"votes of {table.n_lfs} LFs x {table.n_classes} classes, but the model was "
+                f"fitted on {self.n_lfs_} x {self.n_classes_}"
+            )
+        return table
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "class_balance_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit(votes) first")
+
+    @abstractmethod
+    def _fit(self, table: PatternTable) -> None:
+        """Set the fitted attributes from patterns of at least two classes."""
+
+    @abstractmethod
+    def _posteriors(self, table: PatternTable) -> FloatArray:
+        """Posterior of each pattern, float64[P, k]."""
+
+
+def break_ties(probabilities: FloatArray, class_balance: FloatArray) -> IntArray:
+    """Most probable class of each row; ties by class balance, then by class order.
+
+    Parameters
+    ----------
+    probabilities : float64[n, k]
+    class_balance : float64[k]
+
+    Returns
+    -------
+    int64[n]
+    """
+    if not len(probabilities):
+        return np.zeros(0, dtype=np.int64)
+    top = probabilities.max(axis=1, keepdims=True)
+    tied = probabilities >= top - TIE_TOLERANCE
+    winners: IntArray = np.argmax(np.where(tied, class_balance, -1.0), axis=1)
+    return winners.astype(np.int64, copy=False)

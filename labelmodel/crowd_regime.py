@@ -1,0 +1,165 @@
+"""Crowds: a source that did not vote was not asked, and votes on one record depend.
+
+The equations are those of docs/labelmodel.md, "Crowds", steps 1 to 9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import expit, logit
+
+from labelmodel.arrays import FloatArray, HashArray, IntArray, softmax
+from labelmodel.blocks import clamp_gold, sum_over_votes, vote_shares
+from labelmodel.fixedpoint import quantize, to_float
+from labelmodel.patterns import PatternTable
+from labelmodel.start import multi_class_sources
+from labelmodel.state import Parameters, Statistics
+
+ROUNDS = 5
+RHO_GRID = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2)
+MODEL_SHARE = 0.75
+PSEUDO_VOTES = 20.0
+PSEUDO_RIGHT = 12.0
+OWN_PRIOR_VOTES = 2.0
+LEFT_OUT_VOTES = 500_000
+LEFT_OUT_BLOCK = 1 << 16
+LOG_LIKELIHOOD_ONE = 1 << 20
+MIN_LOG_LIKELIHOOD = -50.0
+
+
+def begin(statistics: Statistics, params: Parameters) -> Parameters:
+    """Parameters of the first round, whose posteriors are vote shares (step 1)."""
+    return replace(
+        params,
+        stage="em",
+        rounds_left=ROUNDS,
+        regime="crowd",
+        multi_class=multi_class_sources(statistics.sums["votes"]),
+    )
+
+
+def confusion_mass(vote_mass: FloatArray) -> FloatArray:
+    """Counts D[j, v, y] of each source with their prior (steps 2-6).
+
+    Parameters
+    ----------
+    vote_mass : float64[m, k, k]
+        C[j, v, y], posterior mass of class y over the votes v of source j.
+
+    Returns
+    -------
+    float64[m, k, k]
+    """
+    k = vote_mass.shape[1]
+    diagonal = np.arange(k)
+    pooled = vote_mass.sum(axis=0)
+    prior = PSEUDO_VOTES * k
+    accuracy = (np.trace(pooled) + PSEUDO_RIGHT * k) / (pooled.sum() + prior)
+    one_coin = np.full((k, k), (1.0 - accuracy) / (k - 1))
+    np.fill_diagonal(one_coin, accuracy)
+    confusion = (pooled + prior * one_coin) / (pooled.sum(axis=0) + prior)
+    right = np.diag(confusion)
+    mean_right = right.sum() / k
+    own = (np.trace(vote_mass, axis1=1, axis2=2) + PSEUDO_VOTES * mean_right) / (
+        vote_mass.sum(axis=(1, 2)) + PSEUDO_VOTES
+    )
+    shifted = logit(right) + (logit(own) - logit(mean_right))[:, None]
+    prior_confusion = confusion * (expit(-shifted) / (1.0 - right))[:, None, :]
+    prior_confusion[:, diagonal, diagonal] = expit(shifted)
+    result: FloatArray = vote_mass + OWN_PRIOR_VOTES * prior_confusion
+    return result
+
+
+def m_step(statistics: Statistics, params: Parameters) -> Parameters:
+    """Class balance and confusion of the next round (steps 2-6)."""
+    mass = confusion_mass(to_float(statistics.sums["vote_mass"]))
+    class_mass = statistics.sums["class_mass"].astype(np.float64)
+    # A class of no mass at all would have log-probability -inf.
+    balance = np.maximum(class_mass / class_mass.sum(), 1e-12)
+    left = params.rounds_left - 1
+    following = replace(
+        params,
+        class_balance=balance / balance.sum(),
+        emissions=mass / mass.sum(axis=1, keepdims=True),
+        rounds_left=left,
+    )
+    if left:
+        return following
+    return replace(following, stage="rho", previous=params, vote_mass=mass)
+
+
+def scores(table: PatternTable, params: Parameters) -> FloatArray:
+    """Log-probability Z of each pattern and class, up to a constant (step 7), float64[P, k]."""
+    result = sum_over_votes(table, params.log_vote)
+    result += params.log_class_balance
+    return result
+
+
+def round_posteriors(table: PatternTable, params: Parameters) -> FloatArray:
+    """Posterior of each pattern within EM, float64[P, k]: vote shares in the first round."""
+    if params.rounds_left == ROUNDS:
+        return vote_shares(table)
+    return softmax(scores(table, params))
+
+
+def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
+    """Final posterior of each pattern (step 9), float64[P, k]."""
+    divisor = 1.0 + params.rho * np.maximum(table.n_votes - 1, 0)
+    result = MODEL_SHARE * softmax(scores(table, params) / divisor[:, None])
+    result += (1.0 - MODEL_SHARE) * vote_shares(table)
+    result[table.n_votes == 0] = params.class_balance
+    return result
+
+
+def left_out_counts(covered: PatternTable, params: Parameters) -> Statistics:
+    """Log-likelihood of each vote given the others on its record, for each rho (step 8).
+
+    Above half a million votes, the records whose row hash is smallest stand for all.
+
+    Returns
+    -------
+    Statistics
+        `left_out` int64[10], in units of 2**-20.
+    """
+    total = np.zeros(len(RHO_GRID), dtype=np.int64)
+    chosen = covered.take((covered.n_votes > 1) & _sampled(covered.row_hash(), params))
+    step = max(LEFT_OUT_BLOCK // params.n_classes, 1)
+    for begin_row in range(0, len(chosen), step):
+        block = chosen.take(np.arange(begin_row, min(begin_row + step, len(chosen))))
+        total += _left_out_block(block, params)
+    return Statistics("rho", {"left_out": total})
+
+
+def _sampled(hashes: HashArray, params: Parameters) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    share = min(1.0, LEFT_OUT_VOTES / max(params.total_votes, 1))
+    if share == 1.0:
+        return np.ones(len(hashes), dtype=np.bool_)
+    return hashes < np.uint64(int(share * 2.0**64))
+
+
+def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
+    if params.previous is None or params.vote_mass is None:
+        raise AssertionError("stage rho follows the last EM round, which sets both")
+    posterior = to_float(quantize(clamp_gold(block, round_posteriors(block, params.previous))))
+    rows = np.repeat(np.arange(len(block), dtype=np.int64), block.n_votes)
+    own = posterior[rows]
+    mass = params.vote_mass
+    vote_given_class = (mass[block.lfs, block.labels] - own) / (mass.sum(axis=1)[block.lfs] - own)
+    others = scores(block, params)[rows] - params.log_vote[block.lfs, block.labels]
+    dependent = (block.n_votes[rows] - 2)[:, None]
+    weights = block.counts[rows]
+    total = np.zeros(len(RHO_GRID), dtype=np.int64)
+    for position, rho in enumerate(RHO_GRID):
+        expected = softmax(others / (1.0 + rho * dependent)) * vote_given_class
+        # One vote can be all but impossible; the bound keeps the sum within 64 bits.
+        logs = np.log(np.maximum(expected.sum(axis=1), np.exp(MIN_LOG_LIKELIHOOD)))
+        total[position] = (np.rint(logs * LOG_LIKELIHOOD_ONE).astype(np.int64) * weights).sum()
+    return total
+
+
+def choose_rho(statistics: Statistics, params: Parameters) -> Parameters:
+    """Parameters with the rho of the largest left-out likelihood, the smallest of equals."""
+    best = int(np.argmax(statistics.sums["left_out"]))
+    return replace(params, rho=RHO_GRID[best], stage="report", previous=None, vote_mass=None)

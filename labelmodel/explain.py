@@ -1,0 +1,121 @@
+"""Why a record has its label: terms per labeling function that add up to the posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelmodel.arrays import AnyArray, FloatArray, LabelArray, LFArray
+from labelmodel.em import posteriors
+from labelmodel.lf_regime import tempering
+from labelmodel.patterns import PatternTable, count_patterns
+from labelmodel.state import Parameters
+
+
+@dataclass(frozen=True)
+class VoteLogOdds:
+    """Terms of a posterior in log space; each is centred to mean zero over the classes.
+
+    `softmax(total)` is the posterior. For two classes, entry 1 minus entry 0 of a term is its
+    log-odds in nats.
+
+    Attributes
+    ----------
+    prior : float64[k]
+        Class balance.
+    lfs : int32[v]
+        Labeling functions that voted.
+    labels : int16[v]
+        What they voted for.
+    votes : float64[v, k]
+        What each vote adds, after division by the dependence between votes.
+    abstain : float64[k]
+        What all functions that did not vote add together; zero in the crowd regime.
+    adjustment : float64[k]
+        What the last step adds: in the crowd regime the share of majority vote in the answer,
+        with gold the judged records of the same votes; zero otherwise.
+    posterior : float64[k]
+        The model's answer.
+    """
+
+    prior: FloatArray
+    lfs: LFArray
+    labels: LabelArray
+    votes: FloatArray
+    abstain: FloatArray
+    adjustment: FloatArray
+    posterior: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """Sum of all terms, float64[k]."""
+        result: FloatArray = self.prior + self.votes.sum(axis=0) + self.abstain + self.adjustment
+        return result
+
+
+def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLogOdds:
+    """Take the posterior of one row of votes apart.
+
+    Parameters
+    ----------
+    params : Parameters
+        `LabelModel.parameters_`.
+    lfs, labels : int[v]
+        The votes, LFs ascending; none for a record that nothing voted on.
+
+    Raises
+    ------
+    VotesError
+        Votes out of range or LFs not ascending.
+    """
+    row = count_patterns(
+        np.array([0, len(lfs)]),
+        np.asarray(lfs),
+        np.asarray(labels),
+        n_lfs=params.n_lfs,
+        n_classes=params.n_classes,
+    )
+    posterior = posteriors(row, params)[0]
+    if not len(row.lfs):
+        none = np.zeros((0, params.n_classes))
+        return _terms(row, params.log_class_balance, none, 0.0 * posterior, posterior)
+    if params.fallback is not None:
+        zero = 0.0 * posterior
+        return _terms(row, zero, np.zeros((len(row.lfs), len(zero))), zero, posterior)
+    votes = params.log_vote[row.lfs, row.labels]
+    if params.regime == "crowd":
+        scale = 1.0 / (1.0 + params.rho * (len(row.lfs) - 1))
+        abstain = np.zeros(params.n_classes)
+    else:
+        scale = float(tempering(row.n_votes)[0])
+        abstain = np.delete(params.log_abstain, row.lfs, axis=0).sum(axis=0)
+    return _terms(row, scale * params.log_class_balance, scale * votes, scale * abstain, posterior)
+
+
+def _terms(
+    row: PatternTable,
+    prior: FloatArray,
+    votes: FloatArray,
+    abstain: FloatArray,
+    posterior: FloatArray,
+) -> VoteLogOdds:
+    # A vote share of zero (majority vote as fallback) has no logarithm.
+    target = np.log(np.maximum(posterior, np.finfo(np.float64).tiny))
+    explained = prior + votes.sum(axis=0) + abstain
+    adjustment = _centred(target) - _centred(explained)
+    adjustment[np.abs(adjustment) < 1e-9] = 0.0
+    return VoteLogOdds(
+        prior=_centred(prior),
+        lfs=row.lfs,
+        labels=row.labels,
+        votes=votes - votes.mean(axis=1, keepdims=True),
+        abstain=_centred(abstain),
+        adjustment=adjustment,
+        posterior=posterior,
+    )
+
+
+def _centred(term: FloatArray) -> FloatArray:
+    result: FloatArray = term - term.mean()
+    return result

@@ -1,0 +1,75 @@
+"""First stage of a fit: who votes how often, majority shares, gold; and which regime follows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labelmodel.arrays import BoolArray, FloatArray, IntArray
+from labelmodel.blocks import class_votes, majority_winners, sum_by_vote, vote_counts
+from labelmodel.fixedpoint import quantize
+from labelmodel.patterns import PatternTable, count_patterns
+from labelmodel.state import Regime, Statistics
+
+MIN_CROWD = 8.0
+MULTI_CLASS_SHARE = 0.95
+
+
+def start_counts(covered: PatternTable) -> Statistics:
+    """Statistics of stage "start" over covered patterns.
+
+    Returns
+    -------
+    Statistics
+        `records` [1], `conflicts` [1], `votes` [m, k] as counts; `majority` [k] in fixed point;
+        with gold also `gold_classes` [k] and `gold_votes` [m, k, k] as counts.
+    """
+    k = covered.n_classes
+    weighted = quantize(majority_winners(covered)) if len(covered) else np.zeros((0, k), np.int64)
+    conflicting = (class_votes(covered) > 0).sum(axis=1) > 1
+    sums: dict[str, IntArray] = {
+        "records": covered.counts.sum(keepdims=True),
+        "conflicts": covered.counts[conflicting].sum(keepdims=True),
+        "votes": vote_counts(covered),
+        "majority": (weighted * covered.counts[:, None]).sum(axis=0),
+    }
+    judged = covered.take(covered.gold >= 0)
+    if not len(judged):
+        return Statistics("start", sums)
+    per_class = np.zeros((len(judged), k), dtype=np.int64)
+    per_class[np.arange(len(judged)), judged.gold] = judged.counts
+    sums["gold_classes"] = per_class.sum(axis=0)
+    sums["gold_votes"] = sum_by_vote(judged, per_class)
+    # Gold for scoring must not travel into the model with the gold for fitting.
+    gold = count_patterns(
+        judged.indptr,
+        judged.lfs,
+        judged.labels,
+        n_lfs=judged.n_lfs,
+        n_classes=k,
+        gold=judged.gold,
+        counts=judged.counts,
+    )
+    return Statistics("start", sums, gold)
+
+
+def multi_class_sources(votes: IntArray) -> BoolArray:
+    """Sources that cast less than .95 of their votes for one class; int64[m, k] -> bool[m]."""
+    result: BoolArray = votes.max(axis=1, initial=0) < MULTI_CLASS_SHARE * votes.sum(axis=1)
+    return result
+
+
+def choose_regime(votes: IntArray) -> Regime:
+    """Tell labeling functions from a crowd by how they vote (docs/labelmodel.md, regime).
+
+    Parameters
+    ----------
+    votes : int64[m, k]
+        Votes of each source for each class.
+    """
+    per_source: FloatArray = votes.sum(axis=1).astype(np.float64)
+    total = float(per_source.sum())
+    if total == 0.0:
+        return "lf"
+    by_multi = float(per_source[multi_class_sources(votes)].sum())
+    effective = total**2 / float((per_source**2).sum())
+    return "crowd" if by_multi >= 0.5 * total and effective >= MIN_CROWD else "lf"

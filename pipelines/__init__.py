@@ -1,0 +1,1 @@
+"""The job graph, runner profiles and the command line."""

@@ -1,0 +1,5 @@
+"""`python -m pipelines` is the `labelmill` command, from a bare checkout as well."""
+
+from pipelines.cli import main
+
+main()

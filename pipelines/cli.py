@@ -1,0 +1,271 @@
+"""The command line: `labelmill init | plan | run | lfs | schema`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from labelmill.errors import GateRefusedError, JobSpecError, LabelmillError
+from labelmill.jobspec import json_schema, load_job
+from pipelines.shadowing import check_packages
+
+_PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.argument("job", type=click.Path(path_type=Path)),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                     help="Override a value of the job file, such as output.uri=out/."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--runner", help="local (default) or the name of a Beam runner."),
+        click.option("--full", is_flag=True, help="Compute everything again; reuse nothing."),
+        click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _consoles(as_json: bool) -> tuple[Console, Console]:
+    """Return the consoles for results and for progress; results are plain when piped."""
+    width = None if sys.stdout.isatty() else 160
+    out = Console(width=width, quiet=as_json, emoji=False)
+    return out, Console(stderr=True, emoji=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks; may stand anywhere.")
+@click.version_option(package_name="labelmill")
+def cli(debug: bool) -> None:
+    """Label a corpus with programs instead of people."""
+    check_packages()
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+def init(folder: Path) -> None:
+    """Write a starter job: job.yaml, lfs.py and a few records."""
+    from pipelines.starter import write_starter
+
+    for path in write_starter(folder):
+        click.echo(f"wrote {path}")
+    click.echo(f"next: labelmill run {folder / 'job.yaml'}")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the job file, for editors."""
+    click.echo(json_schema())
+
+
+@cli.command(context_settings=_PASS_THROUGH)
+@_job_options
+@_runner_options
+def plan(
+    job: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    runner: str | None,
+    full: bool,
+    beam_flags: tuple[str, ...],
+) -> None:
+    """Show shards, what would run, what is reused, and each function's speed on a sample."""
+    from pipelines.plan import make_plan
+    from pipelines.screen import Screen
+
+    spec, folder = load_job(job, overrides)
+    made = make_plan(spec, folder, full=full)
+    choice = _choice(made, runner, beam_flags)
+    out, _ = _consoles(as_json)
+    if as_json:
+        click.echo(json.dumps(_plan_document(made, choice), indent=2))
+    else:
+        Screen(out).plan(made, choice.why)
+
+
+@cli.command(context_settings=_PASS_THROUGH)
+@_job_options
+@click.option("--accept", multiple=True, metavar="GATE", help="Publish although this gate refuses.")
+@click.option("--verbose", is_flag=True, help="Show Beam's log.")
+@_runner_options
+def run(
+    job: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    accept: tuple[str, ...],
+    verbose: bool,
+    runner: str | None,
+    full: bool,
+    beam_flags: tuple[str, ...],
+) -> None:
+    """Apply the functions, fit the label model, label, check the gates, publish.
+
+    Any Beam flag may follow, such as --direct_num_workers=2.
+    """
+    from pipelines.plan import make_plan
+    from pipelines.progress import TerminalProgress
+    from pipelines.run import run_plan
+    from pipelines.screen import Screen
+
+    spec, folder = load_job(job, overrides)
+    made = make_plan(spec, folder, full=full)
+    choice = _choice(made, runner, beam_flags)
+    out, err = _consoles(as_json)
+    screen = Screen(out)
+    if made.unchanged:
+        assert made.parent is not None
+        if as_json:
+            document = {"status": "unchanged", "version": made.parent.version}
+            click.echo(json.dumps({**document, "output": spec.output.uri}, indent=2))
+        screen.line(
+            f"nothing to do: version {made.parent.version} in {spec.output.uri} is up to date "
+            "(--full computes it again)"
+        )
+        return
+    if not as_json:
+        Screen(err).warnings(made.warnings)
+    watch = None
+    if err.is_terminal and not verbose:
+        watch = lambda plan, path: TerminalProgress(err, plan, path)  # noqa: E731
+    finished = run_plan(made, choice, accept=accept, watch=watch, verbose=verbose)
+    outcome = finished.outcome
+    if as_json:
+        document = {**asdict(outcome), "output": spec.output.uri, "seconds": finished.seconds}
+        click.echo(json.dumps({**document, "runner": choice.runner}, indent=2))
+    screen.summary(made, finished)
+    if outcome.status == "refused":
+        raise GateRefusedError(
+            f"{outcome.message}\nnothing was published; the last good version stays current, the "
+            f"record of this run is {spec.output.uri.rstrip('/')}/_labelmill/runs/"
+            f"{outcome.run_id}.json"
+        )
+    if outcome.status != "published":
+        raise LabelmillError(outcome.message)
+
+
+@cli.command()
+@_job_options
+@click.option("--rows", default=10_000, show_default=True, help="Size of the sample.")
+def lfs(job: Path, overrides: tuple[str, ...], as_json: bool, rows: int) -> None:
+    """Show the LF table on a sample: coverage, overlap, conflict, accuracy, speed."""
+    from pipelines.lfs import analyse_sample
+    from pipelines.screen import Screen
+
+    spec, folder = load_job(job, overrides)
+    found = analyse_sample(spec, folder, rows)
+    out, _ = _consoles(as_json)
+    if as_json:
+        click.echo(json.dumps(found.document(), indent=2))
+    else:
+        screen = Screen(out)
+        screen.line(f"{found.rows:,} records from all shards, {len(found.summary['lfs'])} functions")
+        screen.functions(found.summary["lfs"], found.counts)
+        screen.speeds(found)
+        screen.gold(found.summary["gold"])
+        screen.model(found.summary["model"])
+        screen.faults(found.faults)
+
+
+def _choice(made: Any, runner: str | None, flags: Sequence[str]) -> Any:
+    from pipelines.runners import choose_runner
+
+    return choose_runner(
+        runner or made.job.runner.name,
+        [*made.job.runner.options, *flags],
+        projected_seconds=made.projected_seconds,
+        n_shards=len(made.to_vote),
+    )
+
+
+def _plan_document(made: Any, choice: Any) -> dict[str, Any]:
+    shards = made.corpus.shards
+    sample = made.sample
+    return {
+        "job": made.job.name,
+        "output": made.job.output.uri,
+        "unchanged": made.unchanged,
+        "current_version": None if made.parent is None else made.parent.version,
+        "shards": [{**s.to_dict(), "id": s.id, "reused": s.id in made.reused} for s in shards],
+        "rows": made.rows_of(shards),
+        "rows_exact": all(s.rows is not None for s in shards),
+        "rows_to_vote": made.rows_of(made.to_vote),
+        "projected_seconds": made.projected_seconds,
+        "runner": choice.runner,
+        "runner_flags": list(choice.flags),
+        "lfs": [asdict(lf) for lf in made.prepared.table.lfs],
+        "sample": {
+            "rows": sample.rows,
+            "outcomes": None if sample.applied is None else sample.applied.outcomes.to_dict(),
+        },
+        "warnings": list(made.warnings),
+    }
+
+
+def _report(function: Callable[..., Any]) -> Callable[..., int]:
+    """Run the command line; errors become one message and the exit code of DESIGN."""
+
+    @wraps(function)
+    def main(arguments: Sequence[str] | None = None) -> int:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        debug = "--debug" in given
+        given = [argument for argument in given if argument != "--debug"]  # wherever it stands
+        logging.getLogger().setLevel(logging.ERROR)  # Beam warns of optional packages at import
+        try:
+            function(args=given, prog_name="labelmill", standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.ClickException as error:
+            error.show()
+            return 2
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("stopped; nothing was published, a rerun reuses what was stored", err=True)
+            return 130
+        except LabelmillError as error:
+            if debug:
+                traceback.print_exc()
+            click.echo(f"error: {error}", err=True)
+            return error.exit_code
+        except BrokenPipeError:  # the reader of our output is gone
+            return 1
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            click.echo(
+                f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
+                err=True,
+            )
+            return 1
+        return 0
+
+    return main
+
+
+_main = _report(cli)
+
+
+def main() -> None:
+    """Entry point of the `labelmill` command."""
+    sys.exit(_main())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""Planning a run: shards, functions, what is stored already, what it will cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from labelmill.apply import Applied
+from labelmill.columns import columns_used, needed_columns
+from labelmill.corpus import Corpus, Shard, plan_corpus
+from labelmill.errors import CorpusError, LabelingFunctionError, VersionNotFoundError
+from labelmill.gold import gold_indices, read_gold
+from labelmill.job import PreparedJob, prepare_job
+from labelmill.jobspec import JobSpec, spec_content
+from labelmill.labeling import Matcher
+from labelmill.manifest import Manifest
+from labelmill.readers import read_shard
+from labelmill.shardwork import LAYOUT, ShardTask
+from labelmill.store import Store
+from labelmill.tablefile import input_digest
+from labelmill.versions import read_manifest
+
+SAMPLE_ROWS = 1000
+"""Records that a plan runs the functions on, to find errors early and to project the time."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Functions run on a few records of the corpus.
+
+    Attributes:
+        applied: Votes, outcomes and faults; None when the corpus' first shards are empty.
+        rows: Records of the sample.
+        bytes_per_row: Mean size of a record in memory.
+        seconds: Time that all functions took on it.
+    """
+
+    applied: Applied | None
+    rows: int
+    bytes_per_row: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided before a run.
+
+    Attributes:
+        job: The job.
+        prepared: Its functions.
+        corpus: Its shards and schema.
+        task: What all shards share.
+        parent: Manifest of the current version, if there is one.
+        inputs_digest: Digest of all that determines the result.
+        reused: Ids of shards whose votes are stored already.
+        sample: Functions run on a few records.
+        warnings: What a person should know before running.
+    """
+
+    job: JobSpec
+    prepared: PreparedJob
+    corpus: Corpus
+    task: ShardTask
+    parent: Manifest | None
+    inputs_digest: str
+    reused: frozenset[str]
+    sample: Sample
+    warnings: tuple[str, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the current version already is the result of these inputs."""
+        return (
+            self.task.reuse
+            and self.parent is not None
+            and self.parent.inputs_digest == self.inputs_digest
+        )
+
+    @property
+    def to_vote(self) -> tuple[Shard, ...]:
+        """Shards whose votes have to be computed."""
+        return tuple(s for s in self.corpus.shards if s.id not in self.reused)
+
+    def rows_of(self, shards: Sequence[Shard]) -> int:
+        """Return the records in `shards`: exact for Parquet, else estimated from the sample."""
+        if all(shard.rows is not None for shard in shards):
+            return sum(shard.rows or 0 for shard in shards)
+        per_row = self.sample.bytes_per_row or 100.0
+        return sum(
+            shard.rows if shard.rows is not None else int(shard.size / per_row) for shard in shards
+        )
+
+    @property
+    def projected_seconds(self) -> float:
+        """Time that the functions will need on one core, projected from the sample."""
+        if not self.sample.rows:
+            return 0.0
+        return self.rows_of(self.to_vote) * self.sample.seconds / self.sample.rows
+
+
+def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
+    """Plan a run of `job`; reads the corpus' listing, footers and first records, writes nothing.
+
+    Args:
+        job: The validated job.
+        folder: The job file's folder.
+        full: Compute everything again, whatever is stored.
+
+    Raises:
+        LabelmillError: Whatever is wrong with the job, its functions or its corpus.
+    """
+    prepared = prepare_job(job, folder)
+    functions = prepared.functions()
+    gold_column = job.gold.column if job.gold and not job.gold.uri else None
+    extra = [gold_column] if gold_column else []
+    columns = job.input.columns
+    if columns is None:
+        columns = needed_columns(functions, extra)
+    elif gold_column and gold_column not in columns:
+        columns = [*columns, gold_column]
+    try:
+        corpus = plan_corpus(
+            job.input.uri,
+            columns=columns,
+            id_column=job.input.id,
+            format=job.input.format,
+            types=job.input.types,
+            shard_bytes=int(job.input.shard_mb * 2**20),
+            multiline_csv=job.input.multiline,
+            delimiter=job.input.delimiter,
+        )
+    except CorpusError as error:
+        raise CorpusError(f"{error}{_who_reads(str(error), prepared)}") from error
+    _check_columns(prepared, corpus.schema)
+    _check_gold_column(job, corpus)
+    gold_digest = read_gold(job.gold, job.labels)[1] if job.gold and job.gold.uri else ""
+    task = ShardTask(
+        job=job,
+        table=prepared.table,
+        schema=corpus.schema,
+        output_uri=job.output.uri,
+        gold_digest=gold_digest,
+        reuse=not full,
+        check_ids=job.input.id is not None and job.input.on_duplicate_id != "ignore",
+    )
+    store = Store.open(job.output.uri)
+    try:
+        parent = read_manifest(store)
+    except VersionNotFoundError:
+        parent = None
+    stored = set() if full else set(store.list("votes"))
+    reused = frozenset(
+        shard.id
+        for shard in corpus.shards
+        if f"votes/{shard.id}-{task.votes_digest(shard)}.parquet" in stored
+    )
+    sample = take_sample(task, prepared, corpus, SAMPLE_ROWS)
+    return Plan(
+        job,
+        prepared,
+        corpus,
+        task,
+        parent,
+        _inputs_digest(task, corpus),
+        reused,
+        sample,
+        (*corpus.warnings, *_sample_warnings(sample, job)),
+    )
+
+
+def take_sample(task: ShardTask, prepared: PreparedJob, corpus: Corpus, rows: int) -> Sample:
+    """Run the functions on up to `rows` records from the start of the first shard with any."""
+    for shard in corpus.shards:
+        for read in read_shard(shard, corpus.schema, id_column=task.job.input.id, batch_rows=rows):
+            batch = read.batch
+            if not batch.num_rows:
+                continue
+            gold = None
+            if task.gold_column is not None:
+                where = f"column {task.gold_column!r} of {shard.uri}"
+                gold = gold_indices(batch.column(task.gold_column), task.job.labels, where)
+                batch = batch.drop_columns([task.gold_column])
+            started = time.perf_counter()
+            applied = prepared.function_set().apply(batch, gold=gold)
+            seconds = time.perf_counter() - started
+            return Sample(applied, batch.num_rows, read.batch.nbytes / batch.num_rows, seconds)
+    return Sample(None, 0, 0.0, 0.0)
+
+
+def _sample_warnings(sample: Sample, job: JobSpec) -> list[str]:
+    if sample.applied is None:
+        return []
+    outcomes, table = sample.applied.outcomes, sample.applied.votes.schema
+    del table
+    warnings = []
+    first = {fault.lf: fault for fault in reversed(sample.applied.faults)}
+    names = [*first]
+    for name in names:
+        fault = first[name]
+        position = _position(sample, name)
+        failed = outcomes.faults[position] + outcomes.invalid[position]
+        if failed > job.gates.max_fault_rate * sample.rows:
+            warnings.append(
+                f"labeling function {name!r} failed on {failed} of {sample.rows} sampled records "
+                f"({fault.type}: {fault.message}); above gates.max_fault_rate its votes are not "
+                "used"
+            )
+    return warnings
+
+
+def _position(sample: Sample, name: str) -> int:
+    from labelmill.votes import lf_table
+
+    assert sample.applied is not None
+    return lf_table(sample.applied.votes.schema).names.index(name)
+
+
+def _inputs_digest(task: ShardTask, corpus: Corpus) -> str:
+    content = dict(spec_content(task.job))
+    content["gates"] = {"max_fault_rate": task.job.gates.max_fault_rate}
+    content["input"] = {k: v for k, v in content["input"].items() if k != "uri"}
+    return input_digest(
+        {
+            "layout": LAYOUT,
+            "spec": content,
+            "shards": [task.votes_digest(shard) for shard in corpus.shards],
+            "gold": task.gold_content(),
+        }
+    )
+
+
+def _check_columns(prepared: PreparedJob, schema: pa.Schema) -> None:
+    """Check that matchers read text columns and that functions name columns that are there."""
+    for lf in prepared.functions():
+        if isinstance(lf, Matcher):
+            kind = schema.field(lf.field).type
+            if kind not in (pa.string(), pa.null()):
+                raise LabelingFunctionError(
+                    f"labeling function {lf.name!r} matches text, but column {lf.field!r} is "
+                    f"{kind}; set input.types: {{{lf.field}: string}} for CSV and JSONL, or use a "
+                    "Python function"
+                )
+
+
+def _check_gold_column(job: JobSpec, corpus: Corpus) -> None:
+    if job.gold is None or job.gold.uri is not None:
+        return
+    kind = corpus.schema.field(job.gold.column).type
+    if not (pa.types.is_integer(kind) or kind in (pa.string(), pa.null())):
+        raise CorpusError(
+            f"gold column {job.gold.column!r} is {kind}; it must hold class names or indices"
+        )
+
+
+def _who_reads(message: str, prepared: PreparedJob) -> str:
+    """Return which functions read the column that a message is about, as a suffix."""
+    if "has no column" not in message:
+        return ""
+    missing = message.split("has no column", 1)[1].split("'")
+    if len(missing) < 2:
+        return ""
+    readers = [lf.name for lf in prepared.functions() if missing[1] in columns_used(lf).columns]
+    return f" (read by {', '.join(readers[:3])})" if readers else ""

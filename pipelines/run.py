@@ -1,0 +1,162 @@
+"""Running a plan: build the graph, watch it, and learn from the store how it ended."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import re
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import apache_beam as beam
+
+from labelmill import errors
+from labelmill.errors import JobSpecError, LabelmillError
+from labelmill.gates import GATES
+from labelmill.publication import RunInfo, RunOutcome, run_path
+from labelmill.store import Store
+from pipelines.graph import GraphInputs, build_graph
+from pipelines.plan import Plan
+from pipelines.runners import RunnerChoice
+
+
+Watch = Callable[[Plan, str], AbstractContextManager[object]]
+"""Given a plan and the file that rows done are reported to, shows progress while it is open."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended.
+
+    Attributes:
+        outcome: How it ended.
+        runner: What it ran on.
+        seconds: Wall time of the pipeline.
+    """
+
+    outcome: RunOutcome
+    runner: RunnerChoice
+    seconds: float
+
+
+def run_plan(
+    plan: Plan,
+    choice: RunnerChoice,
+    *,
+    accept: Sequence[str] = (),
+    watch: Watch | None = None,
+    verbose: bool = False,
+) -> Finished:
+    """Run a plan to its end.
+
+    Args:
+        plan: The plan.
+        choice: Runner and flags.
+        accept: Gates that the operator overrides.
+        watch: Shows progress.
+        verbose: Let Beam log.
+
+    Raises:
+        JobSpecError: An unknown gate.
+        LabelmillError: The pipeline failed; nothing was published.
+    """
+    unknown = [name for name in accept if name not in GATES]
+    if unknown:
+        raise JobSpecError(f"--accept {unknown[0]}: no such gate; gates: {', '.join(GATES)}")
+    store = Store.open(plan.job.output.uri)
+    store.check_create_only()
+    started = datetime.datetime.now(datetime.UTC)
+    run = RunInfo(
+        id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+        started=started.isoformat(timespec="seconds"),
+        runner=choice.runner,
+        labelmill=labelmill_version(),
+        parent=None if plan.parent is None else plan.parent.version,
+        parent_digest=None if plan.parent is None else plan.parent.digest,
+        inputs_digest=plan.inputs_digest,
+        accept=tuple(accept),
+    )
+    with tempfile.TemporaryDirectory(prefix="labelmill-") as folder, quiet_beam(verbose):
+        progress = Path(folder) / "rows"
+        progress.touch()
+        task = plan.task
+        if choice.is_local:
+            task = replace(task, progress_path=str(progress))
+        shards = plan.corpus.shards
+        inputs = GraphInputs(shards, task, plan.prepared, run, plan.rows_of(shards))
+        pipeline = beam.Pipeline(options=choice.options())
+        build_graph(pipeline, inputs)
+        with watch(plan, str(progress)) if watch else nullcontext():
+            _run_pipeline(pipeline)
+    try:
+        outcome = RunOutcome.from_json(store.get(run_path(run.id)))
+    except FileNotFoundError:
+        raise LabelmillError(
+            f"the pipeline ended, but run {run.id} left no outcome in {plan.job.output.uri}; "
+            "run again, stored work is reused"
+        ) from None
+    ended = datetime.datetime.now(datetime.UTC)
+    return Finished(outcome, choice, (ended - started).total_seconds())
+
+
+def _run_pipeline(pipeline: beam.Pipeline) -> None:
+    try:
+        result = pipeline.run()
+        state = result.wait_until_finish()
+    except LabelmillError:
+        raise
+    except Exception as error:
+        raise _own_error(error) from error
+    if state not in (None, "DONE"):
+        raise LabelmillError(f"the pipeline ended in state {state}; nothing was published")
+
+
+_OWN = re.compile(r"labelmill\.errors\.(\w+): (.*)")
+
+
+def _own_error(error: Exception) -> LabelmillError:
+    """Return the error of ours that a runner wrapped in text, or one that quotes the last line.
+
+    Beam hands worker exceptions over as text; the last one of ours in it is the cause.
+    """
+    text = str(error)
+    found = _OWN.findall(text)
+    if found:
+        name, message = found[-1]
+        message = re.sub(r" \[while running '[^']*'\]?.*$", "", message)
+        cls = getattr(errors, name, LabelmillError)
+        if isinstance(cls, type) and issubclass(cls, LabelmillError):
+            return cls(message)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return LabelmillError(
+        f"the pipeline failed: {lines[-1] if lines else type(error).__name__}; nothing was "
+        "published, and a rerun reuses what was stored (--debug shows the whole trace)"
+    )
+
+
+@contextmanager
+def quiet_beam(verbose: bool) -> Iterator[None]:
+    """Silence the log of Beam, whose news is on our own screen, unless asked for."""
+    names = ("apache_beam", "root")
+    loggers = [logging.getLogger(None if name == "root" else name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def labelmill_version() -> str:
+    """Return the installed version, or ``checkout`` when run from a bare one."""
+    try:
+        return version("labelmill")
+    except PackageNotFoundError:
+        return "checkout"

@@ -1,0 +1,60 @@
+"""Packaging of labelmill: four top-level packages that also import from a bare checkout."""
+
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+ROOT = Path(__file__).parent
+PACKAGES = ("labelmill", "labelmodel", "transforms", "pipelines")
+
+DEV = [
+    "build>=1.2",
+    "hypothesis>=6.100",
+    "jsonschema>=4.20",
+    "mypy>=1.13",
+    "pandas>=2.2",
+    "pandas-stubs>=2.2",
+    "pytest>=8.3",
+    "pytest-xdist>=3.6",
+    "ruff>=0.8",
+    "scipy-stubs>=1.14",
+    "types-PyYAML>=6.0",
+]
+
+setup(
+    name="labelmill",
+    version="0.1.0",
+    description="Distributed programmatic labeling on Apache Beam",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_namespace_packages(include=[*PACKAGES, *(f"{name}.*" for name in PACKAGES)]),
+    package_data={name: ["py.typed"] for name in PACKAGES},
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "click>=8.1",
+        "fsspec>=2024.6",
+        "numpy>=1.26",
+        "pyarrow>=17",
+        "pydantic>=2.9",
+        "PyYAML>=6.0",
+        "rich>=13.7",
+        "scipy>=1.13",
+    ],
+    extras_require={
+        "s3": ["s3fs>=2024.6"],
+        "gcs": ["gcsfs>=2024.6"],
+        "azure": ["adlfs>=2024.7"],
+        "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["labelmill=pipelines.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
+
+from labelmodel import (
+    ConvergenceWarning,
+    LabelModel,
+    LabelModelWarning,
+    MajorityVote,
+    NotFittedError,
+    VotesError,
+    accuracy,
+    break_ties,
+    empty,
+    expected_counts,
+    from_dense,
+    initial_parameters,
+    log_loss,
+    m_step,
+    run,
+)
+from labelmodel.diagnostics import report_on
+
+MODELS = [LabelModel, MajorityVote]
+
+
+def fit_quietly(model, votes, gold=None):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", LabelModelWarning)
+        return model.fit(votes, gold)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_unfitted_models_say_so(model):
+    with pytest.raises(NotFittedError, match="call fit"):
+        model().predict(np.array([[0, 1]]))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@settings(max_examples=30, deadline=None)
+@given(case=vote_matrices())
+def test_any_votes_get_probabilities(model, case):
+    votes, k, gold = case
+    fitted = fit_quietly(model(k), votes, gold)
+    probs = fitted.predict_proba(votes)
+    assert probs.shape == (len(votes), k)
+    assert np.isfinite(probs).all()
+    assert (probs >= 0).all()
+    assert np.allclose(probs.sum(axis=1), 1.0)
+    silent = (votes < 0).all(axis=1)
+    assert (probs[silent] == fitted.class_balance_).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_patterns_matrices_and_sparse_matrices_agree_bit_for_bit(model, simulate):
+    votes, _ = simulate()
+    table = from_dense(votes, n_classes=3)
+    dense = model(3).fit(votes).predict_proba(votes)
+    assert np.array_equal(
+        model(3).fit(sparse.csr_matrix(votes + 1)).predict_proba(sparse.csr_matrix(votes + 1)),
+        dense,
+    )
+    by_pattern = model(3).fit(table).predict_proba(table)
+    assert sorted(map(tuple, by_pattern)) == sorted(
+        map(tuple, dense[np.unique(votes, axis=0, return_index=True)[1]])
+    )
+
+
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+@settings(max_examples=5, deadline=None)
+@given(data=st.data())
+def test_order_of_records_functions_and_classes_does_not_matter(simulate, data):
+    votes, _ = simulate(n=150)
+    expected = LabelModel(3).fit(votes).predict_proba(votes)
+    records = np.array(data.draw(st.permutations(range(len(votes)))))
+    lfs = np.array(data.draw(st.permutations(range(votes.shape[1]))))
+    classes = np.array(data.draw(st.permutations(range(3))))
+    moved = np.append(classes, -1)[votes][records][:, lfs]
+    probs = LabelModel(3).fit(moved).predict_proba(moved)
+    assert np.allclose(probs[:, classes], expected[records], atol=1e-5)
+
+
+def test_functions_are_told_from_a_crowd():
+    assert LabelModel(3).fit(simulated_lfs()[0]).regime_ == "lf"
+    assert LabelModel(3).fit(simulated_crowd()[0]).regime_ == "crowd"
+
+
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_the_model_beats_majority_vote_where_sources_differ(simulate):
+    votes, gold = simulate()
+    covered = (votes >= 0).any(axis=1)
+    votes, gold = votes[covered], gold[covered]
+    model, majority = LabelModel(3).fit(votes), MajorityVote(3).fit(votes)
+    ours, theirs = model.predict_proba(votes), majority.predict_proba(votes)
+    assert accuracy(ours, gold) > accuracy(theirs, gold) - 0.005
+    assert log_loss(ours, gold) < log_loss(theirs, gold)
+
+
+def test_learned_precision_follows_the_true_one():
+    votes, gold = simulated_crowd(n=1000)
+    learned = LabelModel(3).fit(votes).lf_accuracy_
+    true = [np.mean(gold[votes[:, j] >= 0] == votes[votes[:, j] >= 0, j]) for j in range(20)]
+    assert np.corrcoef(learned, true)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_gold_improves_the_probabilities(simulate):
+    votes, gold = simulate()
+    given_gold = np.where(np.arange(len(gold)) % 4 == 0, gold, -1)
+    rest = np.where(given_gold >= 0, -1, gold)
+    blind = LabelModel(3).fit(votes).predict_proba(votes)
+    told = LabelModel(3).fit(votes, gold=given_gold).predict_proba(votes)
+    assert log_loss(told, rest) < log_loss(blind, rest) + 0.005
+    assert log_loss(told, given_gold) < log_loss(blind, given_gold)
+
+
+def test_contradictory_gold_is_taken_as_a_mixture():
+    votes = np.tile([[0, 0]], (100, 1))
+    probs = LabelModel(2).fit(votes, gold=np.arange(100) % 2).predict_proba(votes)
+    assert 0.4 < probs[0, 0] < 0.65
+
+
+def test_no_votes_at_all_gives_the_prior():
+    votes = np.full((5, 3), -1)
+    with pytest.warns(LabelModelWarning, match="no labeling function voted"):
+        model = LabelModel(4).fit(votes)
+    assert (model.predict_proba(votes) == 0.25).all()
+    assert np.isnan(model.lf_accuracy_).all()
+
+
+def test_no_records_and_no_functions_are_answered():
+    assert fit_quietly(LabelModel(), empty(3, 2)).predict_proba(empty(3, 2)).shape == (0, 2)
+    model = fit_quietly(LabelModel(2), np.zeros((4, 0), dtype=int))
+    assert (model.predict_proba(np.zeros((4, 0), dtype=int)) == 0.5).all()
+
+
+def test_one_function_gets_its_prior_precision_and_never_certainty():
+    votes = np.full((200, 2), -1)
+    votes[:120, 1] = 1
+    model = fit_quietly(LabelModel(2), votes)
+    probs = model.predict_proba(votes)
+    share = np.array([0.05, 0.95]) ** 0.35
+    expected = min(0.75, 0.9 * share[1] / share.sum())
+    assert probs[0, 1] == pytest.approx(expected)
+    assert model.lf_accuracy_[1] == pytest.approx(expected, abs=1e-6)
+    assert "only one labeling function voted" in model.warnings_[0]
+
+
+def test_one_function_of_several_classes_is_never_certain():
+    votes = np.array([[0], [1], [1], [0], [2]])
+    probs = fit_quietly(LabelModel(3), votes).predict_proba(votes)
+    assert probs.max() < 0.85
+    assert (probs.argmax(axis=1) == votes[:, 0]).all()
+
+
+def test_identical_functions_are_reported():
+    votes = np.repeat(np.array([[0], [1], [1], [0]]), 4, axis=1)
+    assert any("vote alike" in text for text in fit_quietly(LabelModel(2), votes).warnings_)
+
+
+def test_one_voted_class_is_reported_and_not_certain():
+    votes = np.where(np.random.default_rng(0).random((200, 4)) < 0.5, 1, -1)
+    model = fit_quietly(LabelModel(3), votes)
+    assert any("one class" in text for text in model.warnings_)
+    assert model.predict_proba(votes).max() < 0.99
+
+
+def test_silent_functions_are_reported_and_change_nothing():
+    votes, _ = simulated_lfs(n=200)
+    silent = np.hstack([votes, np.full((200, 1), -1)])
+    model = LabelModel(3).fit(silent)
+    assert np.allclose(
+        model.predict_proba(silent), LabelModel(3).fit(votes).predict_proba(votes), atol=1e-12
+    )
+    assert "1 of 10 labeling functions never voted" in model.warnings_
+
+
+def test_a_vote_the_fit_never_saw_counts_for_its_class():
+    votes, _ = simulated_lfs(n=300)
+    model = LabelModel(3).fit(np.hstack([votes, np.full((300, 1), -1)]))
+    row = np.full((1, 10), -1)
+    row[0, 9] = 2
+    probs = model.predict_proba(row)[0]
+    assert model.class_balance_[2] < probs[2] < 0.95
+
+
+def test_fewer_than_two_classes_are_refused():
+    with pytest.raises(VotesError, match="two classes or more"):
+        LabelModel().fit(np.zeros((3, 2), dtype=int))
+    with pytest.raises(VotesError, match="two classes or more"):
+        LabelModel(1).fit(np.zeros((3, 2), dtype=int))
+
+
+def test_gold_beside_a_table_is_refused():
+    with pytest.raises(VotesError, match="carries its gold"):
+        LabelModel().fit(from_dense(np.array([[0, 1]])), gold=np.array([0]))
+
+
+def test_votes_of_other_functions_are_refused():
+    model = LabelModel(3).fit(simulated_lfs(n=50)[0])
+    with pytest.raises(VotesError, match="fitted on 9 x 3"):
+        model.predict_proba(np.array([[0, 1]]))
+
+
+def test_ties_go_to_the_larger_class_balance_then_to_the_first():
+    probs = np.array([[0.5, 0.5, 0.0], [0.3, 0.3 + 5e-7, 0.4 - 5e-7], [0.5, 0.0, 0.5]])
+    assert break_ties(probs, np.array([0.2, 0.5, 0.3])).tolist() == [1, 2, 2]
+    assert break_ties(probs, np.full(3, 1 / 3)).tolist() == [0, 2, 0]
+
+
+def test_a_collapsed_fit_falls_back_to_majority_vote():
+    votes, _ = simulated_lfs(n=400)
+    table = from_dense(votes, n_classes=3)
+    params = initial_parameters(9, 3)
+    while params.stage != "report":
+        params = m_step(expected_counts(table, params), params)
+    statistics = expected_counts(table, params)
+    mass = np.array([statistics.sums["class_mass"].sum(), 0, 0])
+    collapsed = replace(
+        statistics, sums={**statistics.sums, "class_mass": mass, "predicted": np.array([400, 0, 0])}
+    )
+    params = report_on(collapsed, params)
+    assert params.fallback == "the model answers one class for every record"
+    model = LabelModel.from_parameters(params)
+    covered = (votes >= 0).any(axis=1)
+    assert np.array_equal(
+        model.predict_proba(votes)[covered],
+        MajorityVote(3).fit(votes).predict_proba(votes)[covered],
+    )
+
+
+def test_a_fit_that_falls_back_warns(monkeypatch):
+    params = replace(run([from_dense(simulated_lfs(n=50)[0])]), fallback="for the test")
+    monkeypatch.setattr("labelmodel.label_model.run", lambda blocks: params)
+    with pytest.warns(ConvergenceWarning, match="for the test"):
+        LabelModel(3).fit(simulated_lfs(n=50)[0])
+
+
+def test_majority_vote_shares_ties_and_takes_a_class_balance():
+    votes = np.array([[0, 1, 1], [0, 1, -1], [-1, -1, -1]])
+    model = MajorityVote(3, class_balance=np.array([2.0, 1.0, 1.0])).fit(votes)
+    table = from_dense(votes, n_classes=3)
+    winners = {tuple(row) for row in model.winners(table)}
+    assert winners == {(0.0, 1.0, 0.0), (0.5, 0.5, 0.0), (0.5, 0.25, 0.25)}
+    assert model.predict_proba(votes)[0] == pytest.approx([1 / 3, 2 / 3, 0])
+    assert model.predict(votes).tolist() == [1, 0, 0]
+    with pytest.raises(VotesError, match="class_balance"):
+        MajorityVote(3, class_balance=np.array([1.0, -1.0, 1.0])).fit(votes)
+
+
+def test_large_counts_stay_finite():
+    votes, _ = simulated_crowd(n=100)
+    table = from_dense(votes, n_classes=3)
+    params = run([replace(table, counts=table.counts * 10**9)])
+    assert np.isfinite(params.emissions).all()
+    assert params.fallback is None

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from vote_strategies import simulated_crowd, simulated_lfs
+
+from labelmodel import LabelModel, vote_log_odds
+from labelmodel.arrays import softmax
+
+
+def explained(model, row):
+    lfs = np.flatnonzero(row >= 0)
+    return vote_log_odds(model.parameters_, lfs, row[lfs])
+
+
+@pytest.mark.parametrize("gold_every", [1000, 5])
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_terms_add_up_to_the_posterior(simulate, gold_every):
+    votes, gold = simulate(n=200)
+    given_gold = np.where(np.arange(1, 201) % gold_every == 0, gold, -1)
+    model = LabelModel(3).fit(votes, gold=given_gold)
+    probs = model.predict_proba(votes)
+    for record in range(20):
+        terms = explained(model, votes[record])
+        assert np.allclose(softmax(terms.total[None])[0], probs[record], atol=1e-12)
+        assert np.array_equal(terms.posterior, probs[record])
+
+
+def test_without_gold_functions_explain_everything():
+    votes, _ = simulated_lfs(n=200)
+    model = LabelModel(3).fit(votes)
+    row = votes[(votes >= 0).sum(axis=1).argmax()]
+    terms = explained(model, row)
+    assert (terms.adjustment == 0).all()
+    assert (terms.votes.argmax(axis=1) == terms.labels).all()
+
+
+def test_a_record_without_votes_is_explained_by_the_prior():
+    model = LabelModel(3).fit(simulated_lfs(n=200)[0])
+    terms = vote_log_odds(model.parameters_, np.zeros(0, dtype=int), np.zeros(0, dtype=int))
+    assert np.array_equal(terms.posterior, model.class_balance_)
+    assert np.allclose(softmax(terms.total[None])[0], model.class_balance_)
+    assert (terms.adjustment == 0).all()

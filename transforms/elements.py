@@ -1,0 +1,131 @@
+"""What travels between the steps of the job graph beside record batches: small descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from labelmill.apply import Outcomes
+from labelmill.corpus import Shard
+from labelmill.manifest import FileEntry
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Opaque bytes with a registered coder, such as packed id digests."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ShardVotes:
+    """A shard whose votes, patterns and dead letters are stored.
+
+    Attributes:
+        shard: The shard.
+        votes: Its votes file.
+        patterns: Its pattern table.
+        faults: Its dead letters, when there are any.
+        outcomes: Exact counts; the seconds are zero when the votes were reused.
+        bad_records: Records that could not be read.
+        duplicate_ids: Records whose id stands earlier in the shard.
+        reused: Whether the votes were found stored.
+    """
+
+    shard: Shard
+    votes: FileEntry
+    patterns: FileEntry
+    faults: FileEntry | None
+    outcomes: Outcomes
+    bad_records: int
+    duplicate_ids: int
+    reused: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "shard": self.shard.to_dict(),
+            "votes": asdict(self.votes),
+            "patterns": asdict(self.patterns),
+            "faults": None if self.faults is None else asdict(self.faults),
+            "outcomes": self.outcomes.to_dict(),
+            "bad_records": self.bad_records,
+            "duplicate_ids": self.duplicate_ids,
+            "reused": self.reused,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> ShardVotes:
+        """Read what `to_dict` wrote."""
+        faults = value["faults"]
+        return cls(
+            Shard.from_dict(value["shard"]),
+            FileEntry(**value["votes"]),
+            FileEntry(**value["patterns"]),
+            None if faults is None else FileEntry(**faults),
+            Outcomes.from_dict(value["outcomes"]),
+            value["bad_records"],
+            value["duplicate_ids"],
+            value["reused"],
+        )
+
+
+@dataclass(frozen=True)
+class ShardLabels:
+    """A shard whose labels are stored.
+
+    Attributes:
+        labels: Its labels file.
+        rows: Records labeled.
+        covered: Records with at least one vote.
+        class_counts: Per class, covered records with that label.
+    """
+
+    labels: FileEntry
+    rows: int
+    covered: int
+    class_counts: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> ShardLabels:
+        """Read what `to_dict` wrote."""
+        return cls(
+            FileEntry(**value["labels"]),
+            value["rows"],
+            value["covered"],
+            tuple(value["class_counts"]),
+        )
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What fitting found, in one element.
+
+    Attributes:
+        parameters: The label model as canonical JSON, see `labelmodel.parameters`.
+        dropped: Indices of functions whose votes are not used, ascending.
+        analysis: The LF table's figures, totals and scores, as plain data.
+    """
+
+    parameters: str
+    dropped: tuple[int, ...]
+    analysis: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "parameters": self.parameters,
+            "dropped": list(self.dropped),
+            "analysis": dict(self.analysis),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> FitResult:
+        """Read what `to_dict` wrote."""
+        return cls(value["parameters"], tuple(value["dropped"]), value["analysis"])
+

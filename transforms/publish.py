@@ -1,0 +1,120 @@
+"""Publish: all shards' descriptors and the fit in, one outcome of the run out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from labelmill.duplicates import count_repeats_across
+from labelmill.publication import RunInfo, ShardRecord, publish
+from labelmill.shardwork import ShardTask
+from labelmill.store import Store
+from transforms.elements import Blob, FitResult, ShardLabels, ShardVotes
+
+
+class Publish(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+    """Check the gates and commit the version.
+
+    Args:
+        task: What all shards share.
+        run: The run.
+        votes: PCollection of `ShardVotes`.
+        fit: PCollection of one `FitResult`.
+        repeats: PCollection of the number of repeated ids per bucket.
+
+    Returns:
+        PCollection of one `str`, a `labelmill.publication.RunOutcome` as JSON; it is in the store
+        as well.
+    """
+
+    def __init__(
+        self,
+        task: ShardTask,
+        run: RunInfo,
+        *,
+        votes: beam.PCollection[ShardVotes],
+        fit: beam.PCollection[FitResult],
+        repeats: beam.PCollection[int],
+    ) -> None:
+        super().__init__()
+        self._task = task
+        self._run = run
+        self._votes = votes
+        self._fit = fit
+        self._repeats = repeats
+
+    def expand(self, labels: beam.PCollection[ShardLabels]) -> beam.PCollection[str]:
+        """Return the outcome."""
+        return (
+            labels.pipeline
+            | "Once" >> beam.Create([0])
+            | "Commit"
+            >> beam.Map(
+                _commit,
+                votes=beam.pvalue.AsList(self._votes),
+                labels=beam.pvalue.AsList(labels),
+                fit=beam.pvalue.AsSingleton(self._fit),
+                repeats=beam.pvalue.AsList(self._repeats),
+                task=self._task,
+                run=self._run,
+            ).with_output_types(str)
+        )
+
+
+class CountRepeatedIds(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+    """Count the ids that different shards share.
+
+    Returns:
+        PCollection of one int per bucket of id digests.
+    """
+
+    def expand(self, ids: beam.PCollection[tuple[int, Blob]]) -> beam.PCollection[int]:
+        """Return the counts."""
+        return (
+            ids
+            | "GroupByBucket" >> beam.GroupByKey()
+            | "CountRepeats" >> beam.MapTuple(_repeats_of_bucket).with_output_types(int)
+        )
+
+
+def _repeats_of_bucket(_bucket: int, blobs: Iterable[Blob]) -> int:
+    return count_repeats_across(blob.data for blob in blobs)
+
+
+def _commit(
+    _once: int,
+    *,
+    votes: Sequence[ShardVotes],
+    labels: Sequence[ShardLabels],
+    fit: FitResult,
+    repeats: Sequence[int],
+    task: ShardTask,
+    run: RunInfo,
+) -> str:
+    by_shard = {label.labels.shard: label for label in labels}
+    records = [_record(vote, by_shard[vote.shard.id]) for vote in votes]
+    repeats_across = None
+    if task.check_ids:
+        repeats_across = sum(repeats) + sum(vote.duplicate_ids for vote in votes)
+    store = Store.open(task.output_uri)
+    outcome = publish(records, fit.parameters, fit.analysis, repeats_across, task, run, store)
+    return outcome.to_json()
+
+
+def _record(votes: ShardVotes, labels: ShardLabels) -> ShardRecord:
+    files: list[Any] = [votes.votes, votes.patterns, labels.labels]
+    if votes.faults is not None:
+        files.append(votes.faults)
+    return ShardRecord(
+        votes.shard,
+        tuple(files),
+        votes.outcomes,
+        votes.bad_records,
+        votes.duplicate_ids,
+        votes.reused,
+        labels.rows,
+        labels.covered,
+        labels.class_counts,
+    )
