@@ -197,9 +197,7 @@ class FunctionSet:
         search, label = self._matchers[position]
         lf = self._lfs[position]
         assert isinstance(lf, Matcher)
-        hits = [
-            row for row, text in enumerate(view.texts(lf)) if text is not None and search(text)
-        ]
+        hits = [row for row, text in enumerate(view.texts(lf)) if text is not None and search(text)]
         codes[hits] = label
 
     def _run_rows(
@@ -221,7 +219,7 @@ class FunctionSet:
                         raise record.error
                     append(call(record))
                 break
-            except Exception as error:  # noqa: BLE001 - whatever a user's function raises
+            except Exception as error:
                 problems[len(results)] = error
                 append(_FAILED)
         self._encode(results, codes, problems)
@@ -241,7 +239,7 @@ class FunctionSet:
                 raise ValueError(
                     f"returned {len(results)} results for a batch of {batch.num_rows} records"
                 )
-        except Exception as error:  # noqa: BLE001 - whatever a user's function raises
+        except Exception as error:
             if batch.num_rows <= 1:
                 codes[:] = _FAULT
                 problems.update(dict.fromkeys(range(start, start + batch.num_rows), error))
@@ -399,7 +397,7 @@ def _try(step: Callable[[Any], Any], x: Any) -> Any:
         return x
     try:
         return step(x)
-    except Exception as error:  # noqa: BLE001 - whatever a user's preprocessor raises
+    except Exception as error:
         return _Failed(error)
 
 

@@ -144,16 +144,15 @@ class _JobFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         source = self.code.source(fullname)
         if source is None:
             return None
-        spec = importlib.util.spec_from_loader(
+        return importlib.util.spec_from_loader(
             fullname, self, origin=source.path, is_package=source.is_package
         )
-        return spec
 
     def exec_module(self, module: ModuleType) -> None:
         source = self.code.source(module.__name__)
         assert source is not None
         module.__file__ = source.path
-        exec(compile(source.text, source.path, "exec"), module.__dict__)  # noqa: S102
+        exec(compile(source.text, source.path, "exec"), module.__dict__)
 
     def get_source(self, fullname: str) -> str | None:
         """Return a module's source, so that tracebacks and `inspect` show it on workers too."""

@@ -20,9 +20,7 @@ _SIZE = 16
 def id_digests(ids: pa.Array) -> bytes:
     """Return the digests of the ids of a string array, 16 bytes each, in order."""
     blake2b = hashlib.blake2b
-    return b"".join(
-        blake2b(text.encode(), digest_size=_SIZE).digest() for text in ids.to_pylist()
-    )
+    return b"".join(blake2b(text.encode(), digest_size=_SIZE).digest() for text in ids.to_pylist())
 
 
 def count_repeats(digests: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Every error that labelmill raises on purpose, and the exit code that the command line gives it."""
+"""Every error that labelmill raises on purpose, with the exit code of the command line."""
 
 from __future__ import annotations
 

@@ -72,9 +72,7 @@ class _Describer:
             root = fn.__module__.partition(".")[0]
             if root not in {name.partition(".")[0] for name in self._modules}:
                 return ["external", fn.__module__, fn.__qualname__]
-        described = {
-            name: self.describe(value) for name, value in sorted(_references(fn).items())
-        }
+        described = {name: self.describe(value) for name, value in sorted(_references(fn).items())}
         defaults = self.describe([fn.__defaults__, fn.__kwdefaults__])
         return ["function", _normalised_code(fn), described, defaults]
 

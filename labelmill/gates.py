@@ -96,9 +96,7 @@ def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
     return tuple(r for r in results if not r.passed and not r.accepted)
 
 
-def _against_parent(
-    job: JobSpec, counts: Mapping[str, Any], parent: Manifest
-) -> list[GateResult]:
+def _against_parent(job: JobSpec, counts: Mapping[str, Any], parent: Manifest) -> list[GateResult]:
     before = parent.counts
     loss = max(0.0, 1 - counts["rows"] / before["rows"]) if before["rows"] else 0.0
     results = [

@@ -55,9 +55,7 @@ def gold_indices(values: pa.Array, class_names: Sequence[str], where: str) -> pa
     return pa.array(codes, pa.int16()).take(encoded.indices)
 
 
-def split_gold(
-    ids: pa.Array, gold: Classes, *, fit: float, seed: int
-) -> tuple[Classes, Classes]:
+def split_gold(ids: pa.Array, gold: Classes, *, fit: float, seed: int) -> tuple[Classes, Classes]:
     """Split gold into the records that inform the fit and those that only score.
 
     Args:

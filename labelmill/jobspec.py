@@ -28,7 +28,8 @@ class InputSpec(_Section):
         "start at the job file's folder."
     )
     id: str | None = Field(
-        None, description="Id column. Without one, ids are `<file>#<row>`, stable while the file is."
+        None,
+        description="Id column. Without one, ids are `<file>#<row>`, stable while the file is.",
     )
     format: Literal["parquet", "jsonl", "csv"] | None = Field(
         None, description="Format; from the suffix when not given. Compression is by suffix."
@@ -137,7 +138,9 @@ class RunnerSpec(_Section):
     """Where the job runs when the command line does not say."""
 
     name: str = Field("local", description="`local`, or the name of a Beam runner.")
-    options: list[str] = Field(default_factory=list, description="Beam flags, as on a command line.")
+    options: list[str] = Field(
+        default_factory=list, description="Beam flags, as on a command line."
+    )
 
 
 class JobSpec(_Section):
@@ -294,8 +297,8 @@ def _without_other_branches(messages: list[str], value: dict[str, Any]) -> list[
             isinstance(entry, dict)
             and (
                 f"lfs.{n}: Input should be a valid string" in message
-                or f"'lfs.{n}.regex' is missing" in message and "regex" not in entry
-                or f"'lfs.{n}.keywords' is missing" in message and "keywords" not in entry
+                or (f"'lfs.{n}.regex' is missing" in message and "regex" not in entry)
+                or (f"'lfs.{n}.keywords' is missing" in message and "keywords" not in entry)
                 or any(f"unknown key {key!r}" in message for key in ("keywords", "regex"))
             )
             for n, entry in enumerate(entries)

@@ -103,7 +103,7 @@ def labeling_function(
 
     def wrap(fn: Callable[..., Any]) -> LabelingFunction:
         return LabelingFunction(
-            name=name or getattr(fn, "__name__", type(fn).__name__),
+            name=name or str(getattr(fn, "__name__", type(fn).__name__)),
             fn=fn,
             batch=batch,
             resources=dict(resources or {}),

@@ -59,7 +59,7 @@ def record_type(columns: tuple[str, ...]) -> type[Record]:
     The attributes come from `namedtuple`, the fastest attribute access that Python has; columns
     whose names are no identifiers stay reachable with ``x["my column"]``.
     """
-    fast = namedtuple("fast", columns, rename=True)  # type: ignore[misc]  # noqa: PYI024
+    fast = namedtuple("fast", columns, rename=True)  # type: ignore[misc]
     attributes: dict[str, Any] = {
         name: fast.__dict__[name] for name in columns if name in fast.__dict__
     }

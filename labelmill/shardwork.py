@@ -1,4 +1,4 @@
-"""What is done to one shard: votes, pattern counts and dead letters, read from and put in the store.
+"""What is done to one shard: its votes, dead letters and tables, taken from or put in the store.
 
 Plain functions; `transforms.shards` runs them in a pipeline. Every file is named by a digest of
 its inputs and written in one put, so that a replay or a second attempt writes the same bytes to

@@ -33,6 +33,14 @@ class MajorityVote(BaseLabelModel):
         super().__init__(n_classes)
         self.class_balance = class_balance
 
+    @classmethod
+    def from_balance(cls, class_balance: FloatArray, n_lfs: int) -> MajorityVote:
+        """Fitted model with this class balance, for votes of `n_lfs` LFs."""
+        model = cls(len(class_balance), class_balance)
+        model.n_classes_, model.n_lfs_ = len(class_balance), n_lfs
+        model.class_balance_ = np.array(class_balance)
+        return model
+
     def winners(self, table: PatternTable) -> FloatArray:
         """Winner of each pattern with ties shared evenly, float64[P, k].
 

@@ -13,6 +13,7 @@ import numpy as np
 from labelmodel.arrays import FloatArray
 from labelmodel.errors import LabelModelError, ParametersError
 from labelmodel.label_model import LabelModel
+from labelmodel.majority import MajorityVote
 from labelmodel.patterns import PatternTable, count_patterns
 from labelmodel.state import Parameters, initial_parameters
 
@@ -23,12 +24,14 @@ VERSION = 1
 Document = dict[str, Any]
 
 
-def to_json(model: LabelModel, lf_names: Sequence[str], class_names: Sequence[str]) -> str:
+def to_json(
+    model: LabelModel | MajorityVote, lf_names: Sequence[str], class_names: Sequence[str]
+) -> str:
     """Write a fitted model.
 
     Parameters
     ----------
-    model : LabelModel
+    model : LabelModel or MajorityVote
     lf_names : sequence of str
         Name of each LF in the order of their numbers.
     class_names : sequence of str
@@ -47,15 +50,27 @@ def to_json(model: LabelModel, lf_names: Sequence[str], class_names: Sequence[st
         Names that do not fit the model.
     """
     model._check_fitted()
-    params = model.parameters_
-    if len(lf_names) != params.n_lfs or len(class_names) != params.n_classes:
+    if len(lf_names) != model.n_lfs_ or len(class_names) != model.n_classes_:
         raise ParametersError(
             f"{len(lf_names)} LF names and {len(class_names)} class names for a model of "
-            f"{params.n_lfs} LFs and {params.n_classes} classes"
+            f"{model.n_lfs_} LFs and {model.n_classes_} classes"
         )
+    if isinstance(model, MajorityVote):
+        return _signed(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "model": "majority_vote",
+                "classes": list(class_names),
+                "class_balance": model.class_balance_.tolist(),
+                "lfs": [{"name": name} for name in lf_names],
+            }
+        )
+    params = model.parameters_
     document: Document = {
         "format": FORMAT,
         "version": VERSION,
+        "model": "default",
         "classes": list(class_names),
         "class_balance": params.class_balance.tolist(),
         "regime": params.regime,
@@ -67,11 +82,10 @@ def to_json(model: LabelModel, lf_names: Sequence[str], class_names: Sequence[st
         "warnings": list(params.warnings),
         "fallback": params.fallback,
     }
-    document["digest"] = _digest(document)
-    return _canonical(document)
+    return _signed(document)
 
 
-def from_json(text: str) -> LabelModel:
+def from_json(text: str) -> LabelModel | MajorityVote:
     """Read a model that `to_json` wrote; its predictions are the same bits.
 
     Raises
@@ -96,6 +110,9 @@ def from_json(text: str) -> LabelModel:
             f"model parameters do not match their digest {digest!r}: the file was changed"
         )
     try:
+        if document["model"] == "majority_vote":
+            classes, lfs = len(document["classes"]), len(document["lfs"])
+            return MajorityVote.from_balance(_vector(document["class_balance"], classes), lfs)
         return LabelModel.from_parameters(_parameters(document))
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         if isinstance(error, LabelModelError) and not isinstance(error, ParametersError):
@@ -114,6 +131,11 @@ def names(text: str) -> tuple[list[str], list[str]]:
     from_json(text)
     document: Document = json.loads(text)
     return [lf["name"] for lf in document["lfs"]], list(document["classes"])
+
+
+def _signed(document: Document) -> str:
+    document["digest"] = _digest(document)
+    return _canonical(document)
 
 
 def _canonical(document: Document) -> str:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from labelmodel.arrays import (
     AnyArray,
-    BoolArray,
     HashArray,
     IntArray,
     LabelArray,
@@ -22,9 +20,9 @@ from labelmodel.arrays import (
     ragged_positions,
 )
 from labelmodel.errors import VotesError
+from labelmodel.grouping import group_rows
 from labelmodel.rowhash import hash_rows, vote_codes
-
-MAX_CLASSES = 32_767
+from labelmodel.validation import check_votes, checked_counts, checked_gold, checked_indptr
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,13 +231,13 @@ def count_patterns_with_inverse(
     inverse : int64[n]
         Position in `table` of the pattern of each row.
     """
-    pointers = _checked_indptr(indptr, lfs, labels)
+    pointers = checked_indptr(indptr, lfs, labels)
     n = len(pointers) - 1
-    _check_votes(pointers, lfs, labels, n_lfs=n_lfs, n_classes=n_classes)
-    fit_gold = _checked_gold("gold", gold, n, n_classes)
-    score_gold = _checked_gold("eval_gold", eval_gold, n, n_classes)
-    weights = _checked_counts(counts, n)
-    order, is_new = _group(pointers, vote_codes(lfs, labels), fit_gold, score_gold)
+    check_votes(pointers, lfs, labels, n_lfs=n_lfs, n_classes=n_classes)
+    fit_gold = checked_gold("gold", gold, n, n_classes)
+    score_gold = checked_gold("eval_gold", eval_gold, n, n_classes)
+    weights = checked_counts(counts, n)
+    order, is_new = group_rows(pointers, vote_codes(lfs, labels), fit_gold, score_gold)
     group = np.cumsum(is_new) - 1
     inverse = np.empty(n, dtype=np.int64)
     inverse[order] = group
@@ -297,116 +295,3 @@ def _indptr(lengths: IntArray) -> IntArray:
     pointers = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=pointers[1:])
     return pointers
-
-
-def _group(
-    indptr: IntArray, codes: IntArray, gold: LabelArray, eval_gold: LabelArray
-) -> tuple[IntArray, BoolArray]:
-    """Order that puts equal rows side by side, and where in it a new pattern begins."""
-    hashes = hash_rows(indptr, codes)
-    order: IntArray = np.lexsort((eval_gold, gold, hashes)).astype(np.int64)
-    is_new = np.ones(len(order), dtype=np.bool_)
-    is_new[1:] = (
-        (np.diff(hashes[order]) != 0)
-        | (np.diff(gold[order]) != 0)
-        | (np.diff(eval_gold[order]) != 0)
-    )
-    differs = _differs_from_previous(indptr, codes, order)
-    if np.any(differs & ~is_new):
-        _split_collisions(indptr, codes, order, is_new, differs)
-    return order, is_new
-
-
-def _differs_from_previous(indptr: IntArray, codes: IntArray, order: IntArray) -> BoolArray:
-    """Where the votes of a row are not those of the row before it in `order`, bool[n]."""
-    lengths = np.diff(indptr)[order]
-    ordered = codes[ragged_positions(indptr[:-1][order], lengths)]
-    differs = np.ones(len(order), dtype=np.bool_)
-    differs[1:] = lengths[1:] != lengths[:-1]
-    comparable = np.repeat(~differs, lengths)
-    positions = np.flatnonzero(comparable)
-    unequal = ordered[positions] != ordered[positions - np.repeat(lengths, lengths)[comparable]]
-    rows = np.repeat(np.arange(len(order)), lengths)
-    differs[rows[positions[unequal]]] = True
-    return differs
-
-
-def _split_collisions(
-    indptr: IntArray, codes: IntArray, order: IntArray, is_new: BoolArray, differs: BoolArray
-) -> None:
-    """Sort by their votes the groups in which unlike rows share a hash; changes in place."""
-    starts = np.append(np.flatnonzero(is_new), len(order))
-    groups = np.unique(np.searchsorted(starts, np.flatnonzero(differs & ~is_new), side="right"))
-    for group in groups:
-        begin, end = int(starts[group - 1]), int(starts[group])
-        keyed = sorted(
-            (tuple(codes[indptr[row] : indptr[row + 1]].tolist()), int(row))
-            for row in order[begin:end]
-        )
-        order[begin:end] = [row for _, row in keyed]
-        is_new[begin + 1 : end] = [this[0] != last[0] for last, this in pairwise(keyed)]
-
-
-def _checked_indptr(indptr: AnyArray, lfs: AnyArray, labels: AnyArray) -> IntArray:
-    pointers = np.asarray(indptr).astype(np.int64)
-    if pointers.ndim != 1 or len(pointers) == 0 or pointers[0] != 0:
-        raise VotesError("indptr must be one-dimensional and start with 0")
-    if np.any(np.diff(pointers) < 0):
-        raise VotesError("indptr must not descend")
-    if lfs.shape != labels.shape or lfs.shape != (int(pointers[-1]),):
-        raise VotesError(
-            f"indptr ends at {pointers[-1]} votes, but lfs has shape {lfs.shape} and labels "
-            f"{labels.shape}"
-        )
-    return pointers
-
-
-def _check_votes(
-    indptr: IntArray, lfs: AnyArray, labels: AnyArray, *, n_lfs: int, n_classes: int
-) -> None:
-    if n_lfs < 0 or not 1 <= n_classes <= MAX_CLASSES:
-        raise VotesError(f"{n_lfs=}, {n_classes=}: need n_lfs >= 0 and 1..{MAX_CLASSES} classes")
-    if not len(lfs):
-        return
-    for name, values, limit in (("LF", lfs, n_lfs), ("class", labels, n_classes)):
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high >= limit:
-            raise VotesError(
-                f"{name} {low if low < 0 else high} is outside 0..{limit - 1}; "
-                "abstains are left out of sparse votes"
-            )
-    ascending = np.diff(lfs.astype(np.int64)) > 0
-    row_starts = indptr[1:-1]
-    ascending[row_starts[(row_starts > 0) & (row_starts < len(lfs))] - 1] = True
-    if not ascending.all():
-        entry = int(np.argmin(ascending)) + 1
-        row = int(np.searchsorted(indptr, entry, side="right")) - 1
-        raise VotesError(
-            f"LFs of row {row} are not strictly ascending at LF {int(lfs[entry])}; "
-            "sort them and keep one vote per LF"
-        )
-
-
-def _checked_gold(name: str, gold: AnyArray | None, n: int, n_classes: int) -> LabelArray:
-    if gold is None:
-        return np.full(n, -1, dtype=np.int16)
-    values = np.asarray(gold)
-    if values.shape != (n,):
-        raise VotesError(f"{name} has shape {values.shape} for {n} rows")
-    if n and (values.min() < -1 or values.max() >= n_classes):
-        raise VotesError(
-            f"{name} has values in {values.min()}..{values.max()}, but must be -1 (unknown) or a "
-            f"class in 0..{n_classes - 1}"
-        )
-    return values.astype(np.int16)
-
-
-def _checked_counts(counts: AnyArray | None, n: int) -> IntArray:
-    if counts is None:
-        return np.ones(n, dtype=np.int64)
-    values = np.asarray(counts)
-    if values.shape != (n,):
-        raise VotesError(f"counts has shape {values.shape} for {n} rows")
-    if n and values.min() < 1:
-        raise VotesError(f"counts must be at least 1, found {values.min()}")
-    return values.astype(np.int64)

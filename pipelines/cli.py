@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from labelmill.errors import GateRefusedError, JobSpecError, LabelmillError
+from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobspec import json_schema, load_job
 from pipelines.shadowing import check_packages
 
@@ -49,7 +50,9 @@ def _consoles(as_json: bool) -> tuple[Console, Console]:
     """Return the consoles for results and for progress; results are plain when piped."""
     width = None if sys.stdout.isatty() else 160
     out = Console(width=width, quiet=as_json, emoji=False)
-    return out, Console(stderr=True, emoji=False)
+    # A duplicate, because a run diverts stderr itself from Beam's worker processes.
+    err = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
+    return out, Console(file=err, emoji=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -177,7 +180,9 @@ def lfs(job: Path, overrides: tuple[str, ...], as_json: bool, rows: int) -> None
         click.echo(json.dumps(found.document(), indent=2))
     else:
         screen = Screen(out)
-        screen.line(f"{found.rows:,} records from all shards, {len(found.summary['lfs'])} functions")
+        screen.line(
+            f"{found.rows:,} records from all shards, {len(found.summary['lfs'])} functions"
+        )
         screen.functions(found.summary["lfs"], found.counts)
         screen.speeds(found)
         screen.gold(found.summary["gold"])

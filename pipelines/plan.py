@@ -23,6 +23,8 @@ from labelmill.shardwork import LAYOUT, ShardTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest
+from labelmill.votes import LFTable
+from transforms.fit import quarantined
 
 SAMPLE_ROWS = 1000
 """Records that a plan runs the functions on, to find errors early and to project the time."""
@@ -168,7 +170,7 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         _inputs_digest(task, corpus),
         reused,
         sample,
-        (*corpus.warnings, *_sample_warnings(sample, job)),
+        (*corpus.warnings, *_sample_warnings(sample, job, prepared.table)),
     )
 
 
@@ -191,32 +193,21 @@ def take_sample(task: ShardTask, prepared: PreparedJob, corpus: Corpus, rows: in
     return Sample(None, 0, 0.0, 0.0)
 
 
-def _sample_warnings(sample: Sample, job: JobSpec) -> list[str]:
+def _sample_warnings(sample: Sample, job: JobSpec, table: LFTable) -> list[str]:
+    """Name the functions that fail on more of the sample than gates.max_fault_rate allows."""
     if sample.applied is None:
         return []
-    outcomes, table = sample.applied.outcomes, sample.applied.votes.schema
-    del table
-    warnings = []
+    outcomes = sample.applied.outcomes
     first = {fault.lf: fault for fault in reversed(sample.applied.faults)}
-    names = [*first]
-    for name in names:
-        fault = first[name]
-        position = _position(sample, name)
-        failed = outcomes.faults[position] + outcomes.invalid[position]
-        if failed > job.gates.max_fault_rate * sample.rows:
-            warnings.append(
-                f"labeling function {name!r} failed on {failed} of {sample.rows} sampled records "
-                f"({fault.type}: {fault.message}); above gates.max_fault_rate its votes are not "
-                "used"
-            )
+    warnings = []
+    for n in quarantined(outcomes, job.gates.max_fault_rate):
+        fault = first[table.names[n]]
+        warnings.append(
+            f"labeling function {fault.lf!r} failed on {outcomes.faults[n] + outcomes.invalid[n]} "
+            f"of {sample.rows} sampled records ({fault.type}: {fault.message}); above "
+            "gates.max_fault_rate its votes are not used"
+        )
     return warnings
-
-
-def _position(sample: Sample, name: str) -> int:
-    from labelmill.votes import lf_table
-
-    assert sample.applied is not None
-    return lf_table(sample.applied.votes.schema).names.index(name)
 
 
 def _inputs_digest(task: ShardTask, corpus: Corpus) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import logging
+import os
 import re
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +25,6 @@ from labelmill.store import Store
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
-
 
 Watch = Callable[[Plan, str], AbstractContextManager[object]]
 """Given a plan and the file that rows done are reported to, shows progress while it is open."""
@@ -81,7 +82,11 @@ def run_plan(
         inputs_digest=plan.inputs_digest,
         accept=tuple(accept),
     )
-    with tempfile.TemporaryDirectory(prefix="labelmill-") as folder, quiet_beam(verbose):
+    with (
+        tempfile.TemporaryDirectory(prefix="labelmill-") as folder,
+        quiet_beam(verbose),
+        nullcontext() if verbose else diverted_stderr(Path(folder) / "worker.log"),
+    ):
         progress = Path(folder) / "rows"
         progress.touch()
         task = plan.task
@@ -152,6 +157,25 @@ def quiet_beam(verbose: bool) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def diverted_stderr(path: Path) -> Iterator[None]:
+    """Send what this process and its children write to stderr to a file.
+
+    Beam's local worker processes log there and take no option that says otherwise. Progress is
+    drawn on a duplicate of the terminal that was made before.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+            yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def labelmill_version() -> str:

@@ -25,7 +25,7 @@ def printable(text: str) -> str:
 
 def share(value: float | None) -> str:
     """Return a share as three decimals, or a dash."""
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 class Screen:
@@ -258,7 +258,7 @@ class Screen:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
+    return f"{part / whole:.1%}" if whole else "-"
 
 
 def _count(value: int) -> Text | str:

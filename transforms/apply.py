@@ -31,7 +31,7 @@ def table_of(lfs: Sequence[AnyLabelingFunction], class_names: Sequence[str]) -> 
     return LFTable(infos, tuple(class_names))
 
 
-class ApplyLabelingFunctions(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class ApplyLabelingFunctions(beam.PTransform):
     """Run labeling functions over record batches.
 
     Args:
@@ -83,7 +83,7 @@ class ApplyLabelingFunctions(beam.PTransform):  # type: ignore[misc]  # Beam's c
         return {"votes": outputs.votes, "faults": outputs.faults}
 
 
-class _ApplyFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are untyped
+class _ApplyFn(beam.DoFn):
     def __init__(
         self,
         lfs: tuple[AnyLabelingFunction, ...],

@@ -18,7 +18,7 @@ from labelmill.corpus import Shard
 from transforms.elements import Blob, FitResult, ShardLabels, ShardVotes
 
 
-class RecordBatchCoder(coders.Coder):  # type: ignore[misc]  # Beam's classes are untyped
+class RecordBatchCoder(coders.Coder):
     """A `pyarrow.RecordBatch` as one Arrow IPC stream: schema, metadata and this slice's rows."""
 
     def encode(self, value: pa.RecordBatch) -> bytes:
@@ -37,12 +37,12 @@ class RecordBatchCoder(coders.Coder):  # type: ignore[misc]  # Beam's classes ar
         """Return False: equal batches may differ in buffers, so they never are keys."""
         return False
 
-    def to_type_hint(self) -> type:
+    def to_type_hint(self) -> Any:
         """Return the element type."""
         return pa.RecordBatch
 
 
-class DescriptorCoder(coders.Coder):  # type: ignore[misc]  # Beam's classes are untyped
+class DescriptorCoder(coders.Coder):
     """A value with ``to_dict`` and ``from_dict`` as canonical JSON; no pickle, no code."""
 
     value_type: Any = None
@@ -94,7 +94,7 @@ class FitResultCoder(DescriptorCoder):
     value_type = FitResult
 
 
-class BlobCoder(coders.Coder):  # type: ignore[misc]  # Beam's classes are untyped
+class BlobCoder(coders.Coder):
     """Coder of `Blob`: its bytes as they are."""
 
     def encode(self, value: Blob) -> bytes:

@@ -128,4 +128,3 @@ class FitResult:
     def from_dict(cls, value: Mapping[str, Any]) -> FitResult:
         """Read what `to_dict` wrote."""
         return cls(value["parameters"], tuple(value["dropped"]), value["analysis"])
-

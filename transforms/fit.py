@@ -16,7 +16,7 @@ from transforms.fitting import fit_patterns
 from transforms.patterns import gather
 
 
-class FitLabelModel(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class FitLabelModel(beam.PTransform):
     """Fit the label model to pattern blocks.
 
     The blocks are gathered on one worker: patterns are few whatever the number of records.

@@ -14,7 +14,8 @@ from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
 from labelmodel import LabelModel, LabelModelWarning, MajorityVote, analyse, score
 from labelmodel.arrays import FloatArray
-from labelmodel.parameters import from_json, to_json
+from labelmodel.errors import ParametersError
+from labelmodel.parameters import from_json, names, to_json
 from labelmodel.patterns import PatternTable
 from transforms.elements import FitResult
 
@@ -53,7 +54,14 @@ def load_model(fit: FitResult, table: LFTable) -> Model:
     Raises:
         ParametersError: It is broken, or was fitted to other functions or classes.
     """
-    return from_json(fit.parameters)
+    model = from_json(fit.parameters)
+    fitted_to = names(fit.parameters)
+    if fitted_to != (list(table.names), list(table.class_names)):
+        raise ParametersError(
+            f"the model was fitted to functions and classes {fitted_to}, the votes have "
+            f"{table.names} and {table.class_names}"
+        )
+    return model
 
 
 def describe(

@@ -70,7 +70,7 @@ class Labeler:
         return pa.RecordBatch.from_arrays(columns, schema=schema), classes
 
 
-class PredictLabels(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class PredictLabels(beam.PTransform):
     """Label vote batches.
 
     Args:
@@ -106,7 +106,7 @@ class PredictLabels(beam.PTransform):  # type: ignore[misc]  # Beam's classes ar
         ).with_output_types(pa.RecordBatch)
 
 
-class _PredictFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are untyped
+class _PredictFn(beam.DoFn):
     def __init__(self) -> None:
         self._shared = Shared()
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 from labelmill.apply import Outcomes
 
 
-class MergeOutcomesFn(beam.CombineFn):  # type: ignore[misc]  # Beam's classes are untyped
+class MergeOutcomesFn(beam.CombineFn):
     """Adds up outcome counts.
 
     Args:

@@ -92,7 +92,7 @@ def count_votes(batch: pa.RecordBatch, gold: GoldSpec | None = None) -> PatternT
     )
 
 
-class CountVotePatterns(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class CountVotePatterns(beam.PTransform):
     """Count the distinct vote patterns of vote batches.
 
     Args:
@@ -131,7 +131,7 @@ class CountVotePatterns(beam.PTransform):  # type: ignore[misc]  # Beam's classe
         )
 
 
-class MergePatterns(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class MergePatterns(beam.PTransform):
     """Merge pattern blocks of anywhere into blocks that share no pattern."""
 
     def expand(self, blocks: beam.PCollection[pa.RecordBatch]) -> beam.PCollection[pa.RecordBatch]:
@@ -164,7 +164,7 @@ def merge_blocks(blocks: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     return to_block(merge_patterns(map(from_block, blocks)), lf_table(blocks[0].schema))
 
 
-class MergeBlocksFn(beam.CombineFn):  # type: ignore[misc]  # Beam's classes are untyped
+class MergeBlocksFn(beam.CombineFn):
     """Merges pattern blocks; the accumulator is a short list of them, compacted as it grows."""
 
     def create_accumulator(self) -> list[pa.RecordBatch]:

@@ -14,7 +14,7 @@ from labelmill.store import Store
 from transforms.elements import Blob, FitResult, ShardLabels, ShardVotes
 
 
-class Publish(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class Publish(beam.PTransform):
     """Check the gates and commit the version.
 
     Args:
@@ -63,7 +63,7 @@ class Publish(beam.PTransform):  # type: ignore[misc]  # Beam's classes are unty
         )
 
 
-class CountRepeatedIds(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class CountRepeatedIds(beam.PTransform):
     """Count the ids that different shards share.
 
     Returns:

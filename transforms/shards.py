@@ -46,7 +46,7 @@ class ShardVotesOutputs:
     ids: beam.PCollection[tuple[int, Blob]]
 
 
-class VoteShards(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class VoteShards(beam.PTransform):
     """Vote on each shard and count its patterns, unless both are stored already.
 
     Args:
@@ -68,7 +68,7 @@ class VoteShards(beam.PTransform):  # type: ignore[misc]  # Beam's classes are u
         return ShardVotesOutputs(outputs.shards, outputs.patterns, outputs.ids)
 
 
-class LabelShards(beam.PTransform):  # type: ignore[misc]  # Beam's classes are untyped
+class LabelShards(beam.PTransform):
     """Label each shard with the fitted parameters, unless its labels are stored already.
 
     Args:
@@ -88,7 +88,7 @@ class LabelShards(beam.PTransform):  # type: ignore[misc]  # Beam's classes are 
         ).with_output_types(ShardLabels)
 
 
-class _ShardFn(beam.DoFn):  # type: ignore[misc]  # Beam's classes are untyped
+class _ShardFn(beam.DoFn):
     """Opens the store and the gold file once per process."""
 
     def __init__(self, task: ShardTask) -> None:
@@ -189,9 +189,7 @@ class _LabelShardFn(_ShardFn):
             reuse=task.reuse,
             make=lambda: (schema, self._label(votes, fit, note), note),
         )
-        yield ShardLabels(
-            entry, entry.rows, file.note["covered"], tuple(file.note["class_counts"])
-        )
+        yield ShardLabels(entry, entry.rows, file.note["covered"], tuple(file.note["class_counts"]))
 
     def _label(
         self, votes: ShardVotes, fit: FitResult, note: dict[str, Any]

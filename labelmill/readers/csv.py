@@ -55,6 +55,7 @@ class CsvParser:
         self._wanted = [self._header.index(name) for name in self._schema.names]
         # Names of our own: a header may repeat or lack some, and Arrow looks columns up by name.
         self._names = [str(i) for i in range(len(self._header))]
+        self._by_cast = False  # becomes True at the first block that only casting can read
 
     def parse(self, records: Records) -> Parsed:
         """Parse at least one record, none of them an empty line."""
@@ -64,6 +65,26 @@ class CsvParser:
         buffer = records.buffer()
         if not self._wanted or not well_quoted(buffer, self._delimiter) or not is_utf8(buffer):
             return None
+        batch = None if self._by_cast else self._read(buffer, self._schema)
+        if batch is None:
+            batch = self._read_and_cast(buffer)
+            self._by_cast = self._by_cast or batch is not None
+        return batch if batch is not None and batch.num_rows == len(records) else None
+
+    def _read_and_cast(self, buffer: pa.Buffer) -> pa.RecordBatch | None:
+        """Read texts and cast them: for files that quote all fields, empty numbers too."""
+        texts = self._read(buffer, pa.schema([(name, pa.string()) for name in self._schema.names]))
+        if texts is None:
+            return None
+        arrays = []
+        for array, data_type in zip(texts.columns, self._schema.types, strict=True):
+            cast = array if pt.is_string(data_type) else _cast(_without_empty(array), data_type)
+            if cast is None:
+                return None
+            arrays.append(cast)
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _read(self, buffer: pa.Buffer, schema: pa.Schema) -> pa.RecordBatch | None:
         include = [self._names[i] for i in self._wanted]
         try:
             table = pa_csv.read_csv(
@@ -75,7 +96,7 @@ class CsvParser:
                     delimiter=self._delimiter, newlines_in_values=True
                 ),
                 convert_options=pa_csv.ConvertOptions(
-                    column_types=dict(zip(include, self._schema.types, strict=True)),
+                    column_types=dict(zip(include, schema.types, strict=True)),
                     include_columns=include,
                     null_values=[""],
                     strings_can_be_null=True,
@@ -84,10 +105,8 @@ class CsvParser:
             )
         except pa.ArrowException:
             return None
-        if table.num_rows != len(records):
-            return None
         arrays = [column.combine_chunks() for column in table.columns]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def parse_slowly(self, records: Records) -> Parsed:
         """Parse records one by one."""
@@ -148,17 +167,23 @@ def convert(fields: Sequence[Field], data_type: pa.DataType) -> tuple[pa.Array, 
     if pt.is_string(data_type):
         texts = [field.text if field.text or field.quoted else None for field in fields]
         return pa.array(texts, pa.string()), []
-    texts = [field.text.strip(" \t") if field.text else None for field in fields]
-    whole = _cast(pa.array(texts, pa.string()), data_type)
+    texts = _without_empty(pa.array([field.text for field in fields], pa.string()))
+    whole = _cast(texts, data_type)
     if whole is not None:
         return whole, []
-    singles = [_cast(pa.array([text], pa.string()), data_type) for text in texts]
+    singles = [_cast(texts.slice(i, 1), data_type) for i in range(len(texts))]
     failed = [i for i, single in enumerate(singles) if single is None]
     filled = [pa.nulls(1, data_type) if single is None else single for single in singles]
     return pa.concat_arrays(filled), failed
 
 
 _QUOTED = re.compile(r'"((?:[^"]++|"")*+)"')
+
+
+def _without_empty(texts: pa.Array) -> pa.Array:
+    """Texts of numbers: without spaces around, null where there is nothing else."""
+    trimmed = pc.utf8_trim(texts, " \t")
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
 def _cast(texts: pa.Array, data_type: pa.DataType) -> pa.Array | None:

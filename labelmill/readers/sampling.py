@@ -54,7 +54,7 @@ def sample_jsonl(stream: BinaryIO, uri: str, typed: frozenset[str]) -> Sample:
         typed: columns whose types are given and need not be found out.
 
     Raises:
-        CorpusError: if a column holds values of different types.
+        CorpusError: if the file is a JSON array, or a column holds values of different types.
     """
     values: dict[str, Counter[pa.DataType]] = {}
     first_wrong = ""
@@ -63,6 +63,11 @@ def sample_jsonl(stream: BinaryIO, uri: str, typed: frozenset[str]) -> Sample:
         records = without_blank(lines_of(block), blank=BLANK)
         for i in range(len(records)):
             record, reason = load_object(records.raw(i))
+            if record is None and i == 0 and records.raw(i).lstrip().startswith(b"["):
+                raise CorpusError(
+                    f"{uri} is a JSON array, not JSON lines; write one object a line, "
+                    "e.g. with jq -c '.[]'"
+                )
             if record is None:
                 first_wrong = first_wrong or f"line {records.lines[i]} is {reason}"
                 continue

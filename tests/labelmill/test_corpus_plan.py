@@ -48,7 +48,14 @@ def test_names_of_a_glob_are_relative_to_its_static_folder(tmp_path: Path) -> No
 
 
 def test_folder_is_walked_and_hidden_files_are_skipped(tmp_path: Path) -> None:
-    for name in ("a.jsonl", "x/b.jsonl", "_SUCCESS", "_tmp/c.jsonl", ".hidden.jsonl", "x/.d/e.jsonl"):
+    for name in (
+        "a.jsonl",
+        "x/b.jsonl",
+        "_SUCCESS",
+        "_tmp/c.jsonl",
+        ".hidden.jsonl",
+        "x/.d/e.jsonl",
+    ):
         write_lines(tmp_path / name, {"text": "t"})
     assert names(plan(str(tmp_path))) == ["a.jsonl", "x/b.jsonl"]
     assert names(plan(f"{tmp_path}/")) == ["a.jsonl", "x/b.jsonl"]
@@ -270,7 +277,7 @@ class TestErrors:
     def test_empty_corpus(self, tmp_path: Path) -> None:
         write_lines(tmp_path / "a.jsonl")
         (tmp_path / "b.jsonl").write_text("\n \n")
-        with pytest.raises(CorpusError, match="the corpus is empty: no file of .* has a row"):
+        with pytest.raises(CorpusError, match=r"the corpus is empty: no file of .* has a row"):
             plan(str(tmp_path))
         (tmp_path / "c.csv").write_text("a,b\n")
         with pytest.raises(CorpusError, match="the corpus is empty"):
@@ -333,12 +340,12 @@ class TestErrors:
 
     def test_unknown_type_name(self, tmp_path: Path) -> None:
         path = write_lines(tmp_path / "a.jsonl", {"x": 1})
-        with pytest.raises(CorpusError, match=r"unknown type 'integer'.*; did you mean 'int"):
-            plan(str(path), types={"x": "integer"})
+        with pytest.raises(CorpusError, match=r"unknown type 'int'.*; did you mean 'int"):
+            plan(str(path), types={"x": "int"})
 
     def test_id_column_of_a_type_that_cannot_be_one(self, tmp_path: Path) -> None:
         path = write_parquet(tmp_path / "a.parquet", {"x": [1.5]})
-        with pytest.raises(CorpusError, match="id column 'x' of .* is double"):
+        with pytest.raises(CorpusError, match=r"id column 'x' of .* is double"):
             plan(str(path), id_column="x")
 
     def test_reserved_and_repeated_names(self, tmp_path: Path) -> None:
@@ -364,8 +371,11 @@ class TestErrors:
             plan(str(path))
 
     def test_json_array_and_wrong_delimiter(self, tmp_path: Path) -> None:
-        (tmp_path / "a.json").write_text("[\n{}\n]\n")
-        with pytest.raises(CorpusError, match=r"a\.json is not JSON lines, .*: line 1 is not JSON"):
+        (tmp_path / "a.json").write_text('[\n{"a": 1}\n]\n')
+        with pytest.raises(CorpusError, match=r"a\.json is a JSON array, not JSON lines"):
+            plan(str(tmp_path / "a.json"))
+        (tmp_path / "a.json").write_text("\nnull\n")
+        with pytest.raises(CorpusError, match=r"a\.json is not JSON lines, .*line 2 is not a JSON"):
             plan(str(tmp_path / "a.json"))
         (tmp_path / "a.csv").write_text("a;b\n1,5;2\n")
         with pytest.raises(CorpusError, match=r"not CSV with delimiter ',': line 2: 2 fields"):

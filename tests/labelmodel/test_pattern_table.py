@@ -16,8 +16,8 @@ from labelmodel import (
     from_dense,
     from_dense_with_inverse,
     from_long,
+    grouping,
     merge_patterns,
-    patterns,
 )
 
 
@@ -81,7 +81,7 @@ def test_colliding_hashes_are_told_apart(case):
     strong = from_dense(votes, n_classes=k, gold=gold)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            patterns, "hash_rows", lambda ip, codes: np.zeros(len(ip) - 1, dtype=np.uint64)
+            grouping, "hash_rows", lambda ip, codes: np.zeros(len(ip) - 1, dtype=np.uint64)
         )
         weak = from_dense(votes, n_classes=k, gold=gold)
         shuffled = merge_patterns(

@@ -1,0 +1,46 @@
+# Everything here works in a bare clone with Python 3.11+ and make: the virtual environment is built
+# on first use, outside the tree, and again whenever setup.py changes.
+PYTHON ?= python3
+CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/labelmill
+VENV ?= $(CACHE)/venv-$(shell $(PYTHON) scripts/environment_key.py)
+BIN := $(VENV)/bin
+PACKAGES := labelmill labelmodel transforms pipelines
+
+.DEFAULT_GOAL := help
+
+$(VENV)/.ready: setup.py
+	@$(PYTHON) scripts/make_environment.py "$(VENV)"
+	@touch $@
+
+.PHONY: help
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to published labels
+	@$(BIN)/python examples/unicode_names/make_corpus.py
+	@$(BIN)/labelmill run examples/unicode_names/job.yaml --full
+
+.PHONY: test
+test: $(VENV)/.ready ## run all tests that need nothing but Python
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine" tests $(PACKAGES)
+
+.PHONY: engine
+engine: $(VENV)/.ready ## run the tests on other runners
+	@$(BIN)/python -m pytest -m engine tests
+
+.PHONY: lint
+lint: $(VENV)/.ready ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --cache-dir "$(CACHE)/mypy"
+	@$(BIN)/python scripts/docs_reference.py --check
+
+.PHONY: bench
+bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared data is there
+	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/quality.py
+
+.PHONY: docs
+docs: $(VENV)/.ready ## write the generated part of docs/
+	@$(BIN)/python scripts/docs_reference.py
