@@ -1,20 +1,32 @@
-"""Counting ids that occur more than once, exactly, within a shard and across shards.
+"""Counting ids that occur more than once, exactly, in memory that does not grow with the corpus.
 
-Ids are compared by a 128-bit digest: two of 1e10 ids collide with a chance below 1e-18.
+Each shard stores the sorted 128-bit digests of its ids (two of 1e10 ids collide with a chance
+below 1e-18). Counting then goes range by range: the same range of every shard's file, merged.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from labelmill.errors import CorruptFileError
+from labelmill.manifest import FileEntry
+from labelmill.store import Store
+
 Digests = npt.NDArray[np.uint64]
+"""Shape (n, 2): the two halves of each digest."""
+
+N_RANGES = 1024
+"""Ranges that a file of digests can be read by."""
 
 _SIZE = 16
+_HEADER = 8 * (N_RANGES + 1)
+_RANGE_BITS = np.uint64(64 - 10)
 
 
 def id_digests(ids: pa.Array) -> bytes:
@@ -23,23 +35,44 @@ def id_digests(ids: pa.Array) -> bytes:
     return b"".join(blake2b(text.encode(), digest_size=_SIZE).digest() for text in ids.to_pylist())
 
 
-def count_repeats(digests: bytes) -> int:
-    """Return how many of the digests stand earlier in the sequence."""
+def pack_digests(digests: bytes) -> tuple[bytes, int]:
+    """Return a file of digests, and how many of them are repeats.
+
+    The file has N_RANGES + 1 offsets (uint64, little endian, counted in digests), then the
+    distinct digests in ascending order.
+    """
     pairs = np.frombuffer(digests, dtype="<u8").reshape(-1, 2)
+    distinct = _distinct(pairs)
+    counts = np.bincount((distinct[:, 0] >> _RANGE_BITS).astype(np.int64), minlength=N_RANGES)
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype("<u8")
+    return offsets.tobytes() + distinct.tobytes(), len(pairs) - len(distinct)
+
+
+def read_range(store: Store, file: FileEntry, first: int, stop: int) -> Digests:
+    """Return the digests of ranges `first` to `stop` of one stored file.
+
+    Raises:
+        CorruptFileError: The file is shorter than its header says.
+    """
+    header = np.frombuffer(store.get_range(file.path, 8 * first, 8 * (stop + 1)), dtype="<u8")
+    start, end = (_HEADER + _SIZE * int(header[n]) for n in (0, -1))
+    data = store.get_range(file.path, start, end) if end > start else b""
+    if len(data) != end - start:
+        raise CorruptFileError(f"{file.path}: {len(data)} bytes of digests, expected {end - start}")
+    return np.frombuffer(data, dtype="<u8").reshape(-1, 2)
+
+
+def count_repeats(parts: Iterable[Digests]) -> int:
+    """Return how many digests of all parts, each distinct within itself, are repeats."""
+    pairs = np.concatenate([np.empty((0, 2), dtype=np.uint64), *parts])
     return len(pairs) - len(_distinct(pairs))
 
 
-def split_digests(digests: bytes, n_buckets: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the distinct digests by bucket; equal digests always fall in the same one."""
-    pairs = _distinct(np.frombuffer(digests, dtype="<u8").reshape(-1, 2))
-    buckets = pairs[:, 0] % np.uint64(n_buckets)
-    for bucket in np.unique(buckets).tolist():
-        yield int(bucket), pairs[buckets == bucket].tobytes()
-
-
-def count_repeats_across(parts: Iterable[bytes]) -> int:
-    """Return how many digests of all `parts` together are repeats."""
-    return count_repeats(b"".join(parts))
+def split_ranges(n_ids: int, ids_per_part: int) -> list[tuple[int, int]]:
+    """Return (first, stop) ranges that together cover all, with about `ids_per_part` ids each."""
+    parts = min(N_RANGES, max(1, -(-n_ids // ids_per_part)))
+    edges = [N_RANGES * part // parts for part in range(parts + 1)]
+    return list(itertools.pairwise(edges))
 
 
 def _distinct(pairs: Digests) -> Digests:

@@ -64,8 +64,9 @@ def check_gates(
             "bad_records",
             bad,
             gates.max_bad_records,
-            f"{counts['bad_records']:,} of {read:,} records could not be read ({bad:.2%}); see "
-            "the dead letters, mend the files, or raise gates.max_bad_records",
+            f"{counts['bad_records']:,} of {read:,} records could not be read ({bad:.2%}), "
+            f"more than gates.max_bad_records ({gates.max_bad_records:.2%}); they are in the data "
+            "set's faults/: mend the files or raise the limit",
         ),
         _at_most(
             "duplicate_ids",

@@ -21,7 +21,7 @@ from labelmill.store import StoredFile, is_relative_path
 FORMAT_VERSION = 1
 """The manifest format that this code writes, and the newest that it reads."""
 
-FileKind = Literal["votes", "patterns", "faults", "labels", "model", "report"]
+FileKind = Literal["votes", "patterns", "faults", "ids", "labels", "model", "report"]
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 

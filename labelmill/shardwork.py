@@ -17,7 +17,7 @@ import pyarrow as pa
 from labelmill.apply import FunctionSet, Outcomes
 from labelmill.corpus import Shard
 from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
-from labelmill.duplicates import count_repeats, id_digests
+from labelmill.duplicates import id_digests, pack_digests
 from labelmill.errors import CorruptFileError
 from labelmill.gold import GoldTable, gold_indices
 from labelmill.jobspec import JobSpec
@@ -80,6 +80,7 @@ class ShardTask:
                 "lfs": [[lf.name, lf.fingerprint] for lf in self.table.lfs],
                 "classes": self.table.class_names,
                 "gold": self.gold_column,
+                "ids": self.check_ids,
             }
         )
 
@@ -99,7 +100,7 @@ class StoredVotes:
         outcomes: Exact counts.
         bad_records: Records that could not be read.
         duplicate_ids: Records whose id stands earlier in the shard; 0 when not looked for.
-        id_digests: Digests of all ids, empty when not looked for.
+        ids: Digests of its ids, see `labelmill.duplicates`; None when not looked for.
         file: The votes, ready to be read.
         reused: Whether they had been stored before.
     """
@@ -109,7 +110,7 @@ class StoredVotes:
     outcomes: Outcomes
     bad_records: int
     duplicate_ids: int
-    id_digests: bytes
+    ids: FileEntry | None
     file: TableFile
     reused: bool
 
@@ -144,20 +145,20 @@ def _stored_votes(path: str, shard: Shard, task: ShardTask, store: Store) -> Sto
     if note.get("rows") != file.rows:
         raise CorruptFileError(f"{path}: {file.rows} rows, but its note says {note.get('rows')}")
     faults = FileEntry(**note["faults"]) if note["faults"] else None
-    if faults is not None:
-        store.verify(faults.stored_file)
-    ids = bytearray()
-    for batch in file.batches():  # reads every page, so every checksum is verified
-        if task.check_ids:
-            ids += id_digests(batch.column("id"))
+    ids = FileEntry(**note["ids"]) if note["ids"] else None
+    for stored in (faults, ids):
+        if stored is not None:
+            store.verify(stored.stored_file)
+    for _ in file.batches():  # reads every page, so every checksum is verified
+        pass
     entry = _entry_of(data, "votes", shard, path, file.rows)
     return StoredVotes(
         entry,
         faults,
         Outcomes.from_dict(note["outcomes"]),
         note["bad_records"],
-        count_repeats(bytes(ids)),
-        bytes(ids),
+        note["duplicate_ids"],
+        ids,
         file,
         reused=True,
     )
@@ -172,7 +173,7 @@ def _compute_votes(
     outcomes = Outcomes.zero(len(task.table.lfs))
     budget = dict.fromkeys(task.table.names, MAX_FAULTS)
     bad_records = 0
-    ids = bytearray()
+    digests = bytearray()
     for read in read_shard(shard, task.schema, id_column=task.job.input.id):
         if read.bad:
             bad_records += len(read.bad)
@@ -192,15 +193,23 @@ def _compute_votes(
         if applied.faults:
             letters.write(fault_rows(applied.faults, shard.uri, budget))
         if task.check_ids:
-            ids += id_digests(applied.votes.column("id"))
-    faults = None
+            digests += id_digests(applied.votes.column("id"))
+    faults = ids = None
+    duplicate_ids = 0
     if letters.rows:
         faults_path = path.replace("votes/", "faults/", 1)
         stored = store.put(faults_path, letters.finish())
         faults = FileEntry.of(stored, kind="faults", rows=letters.rows, shard=shard.id)
+    if task.check_ids:
+        packed, duplicate_ids = pack_digests(bytes(digests))
+        ids_path = path.replace("votes/", "ids/", 1).replace(".parquet", ".bin")
+        stored = store.put(ids_path, packed)
+        ids = FileEntry.of(stored, kind="ids", rows=writer.rows - duplicate_ids, shard=shard.id)
     note = {
         "rows": writer.rows,
         "faults": None if faults is None else asdict(faults),
+        "ids": None if ids is None else asdict(ids),
+        "duplicate_ids": duplicate_ids,
         "outcomes": outcomes.without_seconds().to_dict(),
         "bad_records": bad_records,
     }
@@ -211,8 +220,8 @@ def _compute_votes(
         faults,
         outcomes,
         bad_records,
-        count_repeats(bytes(ids)),
-        bytes(ids),
+        duplicate_ids,
+        ids,
         TableFile(data, path),
         reused=False,
     )

@@ -165,6 +165,15 @@ class Store:
             location = self._location(path)
             raise FileNotFoundError(errno.ENOENT, "no such object", location) from error
 
+    def get_range(self, path: str, start: int, stop: int) -> bytes:
+        """Read bytes `start` to `stop` of an object.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        fs, key = self._locate(path)
+        return bytes(self._retry("read", path, lambda: fs.cat_file(key, start, stop)))
+
     def exists(self, path: str) -> bool:
         """Tell whether there is an object, which a folder is not."""
         return self.size(path) is not None

@@ -18,9 +18,6 @@ from transforms.patterns import MergePatterns
 from transforms.publish import CountRepeatedIds, Publish
 from transforms.shards import LabelShards, VoteShards
 
-IDS_PER_BUCKET = 4_000_000
-"""Id digests that one worker looks at together: 64 MB."""
-
 
 @dataclass(frozen=True)
 class GraphInputs:
@@ -53,13 +50,12 @@ def build_graph(pipeline: beam.Pipeline, inputs: GraphInputs) -> beam.PCollectio
         | "Shards" >> beam.Create(list(inputs.shards)).with_output_types(Shard)
         | "Spread" >> beam.Reshuffle()
     )
-    voted = shards | "ApplyLabelingFunctions" >> VoteShards(
-        task, inputs.prepared, id_buckets=max(1, inputs.rows // IDS_PER_BUCKET)
-    )
+    voted = shards | "ApplyLabelingFunctions" >> VoteShards(task, inputs.prepared)
     outcomes = (
         voted.shards
         | "Outcomes" >> beam.Map(outcomes_of).with_output_types(Outcomes)
-        | "MergeOutcomes" >> beam.CombineGlobally(MergeOutcomesFn(len(task.table.lfs)))
+        | "MergeOutcomes"
+        >> beam.CombineGlobally(MergeOutcomesFn(len(task.table.lfs))).without_defaults()
     )
     blocks = voted.patterns | "CountVotePatterns" >> MergePatterns()
     fit = blocks | "FitLabelModel" >> FitLabelModel(
@@ -69,7 +65,7 @@ def build_graph(pipeline: beam.Pipeline, inputs: GraphInputs) -> beam.PCollectio
         max_fault_rate=task.job.gates.max_fault_rate,
     )
     labels = voted.shards | "LabelShards" >> LabelShards(task, fit)
-    repeats = voted.ids | "CountRepeatedIds" >> CountRepeatedIds()
+    repeats = voted.shards | "CountRepeatedIds" >> CountRepeatedIds(task, inputs.rows)
     return labels | "Publish" >> Publish(
         task, inputs.run, votes=voted.shards, fit=fit, repeats=repeats
     )

@@ -130,7 +130,7 @@ class Screen:
                 f"[bold]{printable(plan.job.name)}[/] in {uri}"
             )
         else:
-            self.line(f"[bold red]{outcome.status}[/]: {printable(outcome.message)}")
+            self.line(f"[bold red]{outcome.status}[/]: nothing was published in {uri}")
 
     def classes(
         self, names: Sequence[str], counts: Mapping[str, Any], summary: Mapping[str, Any]
@@ -223,7 +223,10 @@ class Screen:
         """Show bad records, duplicates, faults and overridden gates."""
         notes = []
         if counts["bad_records"]:
-            notes.append(f"{counts['bad_records']:,} records could not be read (dead letters)")
+            notes.append(
+                f"{counts['bad_records']:,} bad records could not be read; they are in the data "
+                "set's faults/"
+            )
         if counts["duplicate_ids"]:
             notes.append(
                 f"{counts['duplicate_ids']:,} repeated ids in column {plan.job.input.id!r}; "

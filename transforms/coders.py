@@ -15,7 +15,7 @@ from apache_beam import coders
 
 from labelmill.apply import Outcomes
 from labelmill.corpus import Shard
-from transforms.elements import Blob, FitResult, ShardLabels, ShardVotes
+from transforms.elements import FitResult, ShardLabels, ShardVotes
 
 
 class RecordBatchCoder(coders.Coder):
@@ -94,26 +94,6 @@ class FitResultCoder(DescriptorCoder):
     value_type = FitResult
 
 
-class BlobCoder(coders.Coder):
-    """Coder of `Blob`: its bytes as they are."""
-
-    def encode(self, value: Blob) -> bytes:
-        """Return the bytes."""
-        return value.data
-
-    def decode(self, encoded: bytes) -> Blob:
-        """Return the bytes as a blob."""
-        return Blob(encoded)
-
-    def is_deterministic(self) -> bool:
-        """Return True."""
-        return True
-
-    def to_type_hint(self) -> type:
-        """Return the element type."""
-        return Blob
-
-
 def register() -> None:
     """Register the coders with Beam; done once, when `transforms` is imported."""
     registry = beam.coders.registry
@@ -123,4 +103,3 @@ def register() -> None:
     registry.register_coder(ShardLabels, ShardLabelsCoder)
     registry.register_coder(Outcomes, OutcomesCoder)
     registry.register_coder(FitResult, FitResultCoder)
-    registry.register_coder(Blob, BlobCoder)

@@ -12,13 +12,6 @@ from labelmill.manifest import FileEntry
 
 
 @dataclass(frozen=True)
-class Blob:
-    """Opaque bytes with a registered coder, such as packed id digests."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
 class ShardVotes:
     """A shard whose votes, patterns and dead letters are stored.
 
@@ -27,6 +20,7 @@ class ShardVotes:
         votes: Its votes file.
         patterns: Its pattern table.
         faults: Its dead letters, when there are any.
+        ids: Digests of its ids, when duplicates are looked for.
         outcomes: Exact counts; the seconds are zero when the votes were reused.
         bad_records: Records that could not be read.
         duplicate_ids: Records whose id stands earlier in the shard.
@@ -37,6 +31,7 @@ class ShardVotes:
     votes: FileEntry
     patterns: FileEntry
     faults: FileEntry | None
+    ids: FileEntry | None
     outcomes: Outcomes
     bad_records: int
     duplicate_ids: int
@@ -49,6 +44,7 @@ class ShardVotes:
             "votes": asdict(self.votes),
             "patterns": asdict(self.patterns),
             "faults": None if self.faults is None else asdict(self.faults),
+            "ids": None if self.ids is None else asdict(self.ids),
             "outcomes": self.outcomes.to_dict(),
             "bad_records": self.bad_records,
             "duplicate_ids": self.duplicate_ids,
@@ -58,12 +54,13 @@ class ShardVotes:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ShardVotes:
         """Read what `to_dict` wrote."""
-        faults = value["faults"]
+        faults, ids = value["faults"], value["ids"]
         return cls(
             Shard.from_dict(value["shard"]),
             FileEntry(**value["votes"]),
             FileEntry(**value["patterns"]),
             None if faults is None else FileEntry(**faults),
+            None if ids is None else FileEntry(**ids),
             Outcomes.from_dict(value["outcomes"]),
             value["bad_records"],
             value["duplicate_ids"],

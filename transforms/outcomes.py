@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import apache_beam as beam
+from apache_beam.typehints import with_input_types, with_output_types
 
 from labelmill.apply import Outcomes
 
 
+@with_input_types(Outcomes)
+@with_output_types(Outcomes)
 class MergeOutcomesFn(beam.CombineFn):
     """Adds up outcome counts.
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.typehints import with_input_types, with_output_types
 
 from labelmill.gold import split_gold
 from labelmill.jobspec import GoldSpec
@@ -164,6 +165,8 @@ def merge_blocks(blocks: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     return to_block(merge_patterns(map(from_block, blocks)), lf_table(blocks[0].schema))
 
 
+@with_input_types(pa.RecordBatch)
+@with_output_types(pa.RecordBatch)
 class MergeBlocksFn(beam.CombineFn):
     """Merges pattern blocks; the accumulator is a short list of them, compacted as it grows."""
 

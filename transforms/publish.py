@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
 
-from labelmill.duplicates import count_repeats_across
+from labelmill.duplicates import count_repeats, read_range, split_ranges
 from labelmill.publication import RunInfo, ShardRecord, publish
 from labelmill.shardwork import ShardTask
 from labelmill.store import Store
-from transforms.elements import Blob, FitResult, ShardLabels, ShardVotes
+from transforms.elements import FitResult, ShardLabels, ShardVotes
+
+IDS_PER_PART = 1_000_000
+"""Ids whose digests one worker looks at together: 16 MB."""
 
 
 class Publish(beam.PTransform):
@@ -64,23 +67,42 @@ class Publish(beam.PTransform):
 
 
 class CountRepeatedIds(beam.PTransform):
-    """Count the ids that different shards share.
+    """Count the ids that different shards share, range by range of their digests.
+
+    Args:
+        task: What all shards share.
+        n_ids: Records, known or estimated.
 
     Returns:
-        PCollection of one int per bucket of id digests.
+        PCollection of ints that add up to the count; empty when ids are not checked.
     """
 
-    def expand(self, ids: beam.PCollection[tuple[int, Blob]]) -> beam.PCollection[int]:
+    def __init__(self, task: ShardTask, n_ids: int) -> None:
+        super().__init__()
+        self._task = task
+        self._ranges = split_ranges(n_ids, IDS_PER_PART) if task.check_ids else []
+
+    def expand(self, votes: beam.PCollection[ShardVotes]) -> beam.PCollection[int]:
         """Return the counts."""
         return (
-            ids
-            | "GroupByBucket" >> beam.GroupByKey()
-            | "CountRepeats" >> beam.MapTuple(_repeats_of_bucket).with_output_types(int)
+            votes.pipeline
+            | "Ranges" >> beam.Create(self._ranges).with_output_types(tuple[int, int])
+            | "Spread" >> beam.Reshuffle()
+            | "CountRepeats"
+            >> beam.Map(
+                _repeats_of_range,
+                votes=beam.pvalue.AsList(votes),
+                output_uri=self._task.output_uri,
+            ).with_output_types(int)
         )
 
 
-def _repeats_of_bucket(_bucket: int, blobs: Iterable[Blob]) -> int:
-    return count_repeats_across(blob.data for blob in blobs)
+def _repeats_of_range(
+    ranges: tuple[int, int], *, votes: Sequence[ShardVotes], output_uri: str
+) -> int:
+    store = Store.open(output_uri)
+    files = [vote.ids for vote in votes if vote.ids is not None]
+    return count_repeats(read_range(store, file, *ranges) for file in files)
 
 
 def _commit(
@@ -105,8 +127,7 @@ def _commit(
 
 def _record(votes: ShardVotes, labels: ShardLabels) -> ShardRecord:
     files: list[Any] = [votes.votes, votes.patterns, labels.labels]
-    if votes.faults is not None:
-        files.append(votes.faults)
+    files += [file for file in (votes.faults, votes.ids) if file is not None]
     return ShardRecord(
         votes.shard,
         tuple(files),

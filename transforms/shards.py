@@ -19,14 +19,13 @@ from apache_beam.utils.shared import Shared
 from labelmill.apply import FunctionSet
 from labelmill.corpus import Shard
 from labelmill.dataset import labels_schema
-from labelmill.duplicates import split_digests
 from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob
 from labelmill.shardwork import ShardTask, stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
 from transforms.apply import NAMESPACE
-from transforms.elements import Blob, FitResult, ShardLabels, ShardVotes
+from transforms.elements import FitResult, ShardLabels, ShardVotes
 from transforms.label import Labeler
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
@@ -38,12 +37,10 @@ class ShardVotesOutputs:
     Attributes:
         shards: PCollection of `ShardVotes`.
         patterns: PCollection of pattern blocks, one per shard.
-        ids: PCollection of (bucket, `Blob` of id digests); empty when ids are not checked.
     """
 
     shards: beam.PCollection[ShardVotes]
     patterns: beam.PCollection[pa.RecordBatch]
-    ids: beam.PCollection[tuple[int, Blob]]
 
 
 class VoteShards(beam.PTransform):
@@ -52,20 +49,17 @@ class VoteShards(beam.PTransform):
     Args:
         task: What all shards share.
         prepared: The job's functions, as sources.
-        id_buckets: Parts that id digests are spread over.
     """
 
-    def __init__(self, task: ShardTask, prepared: PreparedJob, *, id_buckets: int = 1) -> None:
+    def __init__(self, task: ShardTask, prepared: PreparedJob) -> None:
         super().__init__()
-        self._fn = _VoteShardFn(task, prepared, id_buckets)
+        self._fn = _VoteShardFn(task, prepared)
 
     def expand(self, shards: beam.PCollection[Shard]) -> ShardVotesOutputs:
-        """Return descriptors, pattern blocks and id digests."""
-        vote = beam.ParDo(self._fn).with_output_types(
-            ShardVotes, patterns=pa.RecordBatch, ids=tuple[int, Blob]
-        )
-        outputs = shards | "VoteShard" >> vote.with_outputs("patterns", "ids", main="shards")
-        return ShardVotesOutputs(outputs.shards, outputs.patterns, outputs.ids)
+        """Return descriptors and pattern blocks."""
+        vote = beam.ParDo(self._fn).with_output_types(ShardVotes, patterns=pa.RecordBatch)
+        outputs = shards | "VoteShard" >> vote.with_outputs("patterns", main="shards")
+        return ShardVotesOutputs(outputs.shards, outputs.patterns)
 
 
 class LabelShards(beam.PTransform):
@@ -116,10 +110,9 @@ class _ShardFn(beam.DoFn):
 
 
 class _VoteShardFn(_ShardFn):
-    def __init__(self, task: ShardTask, prepared: PreparedJob, id_buckets: int) -> None:
+    def __init__(self, task: ShardTask, prepared: PreparedJob) -> None:
         super().__init__(task)
         self._prepared = prepared
-        self._id_buckets = id_buckets
         self._shared_functions = Shared()
         self._records = Metrics.counter(NAMESPACE, "records")
         self._reused = Metrics.counter(NAMESPACE, "shards_reused")
@@ -148,6 +141,7 @@ class _VoteShardFn(_ShardFn):
             votes.entry,
             entry,
             votes.faults,
+            votes.ids,
             votes.outcomes,
             votes.bad_records,
             votes.duplicate_ids,
@@ -155,9 +149,6 @@ class _VoteShardFn(_ShardFn):
         )
         for block in file.batches(batch_rows=1 << 20):
             yield beam.pvalue.TaggedOutput("patterns", block)
-        if votes.id_digests:
-            for bucket, digests in split_digests(votes.id_digests, self._id_buckets):
-                yield beam.pvalue.TaggedOutput("ids", (bucket, Blob(digests)))
 
     def _count(self, votes: TableFile) -> Iterator[pa.RecordBatch]:
         gold = self.gold_table()
