@@ -14,7 +14,7 @@ $(VENV)/.ready: setup.py
 
 .PHONY: help
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to published labels
@@ -22,12 +22,12 @@ demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to
 	@$(BIN)/labelmill run examples/unicode_names/job.yaml --full
 
 .PHONY: test
-test: $(VENV)/.ready ## run all tests that need nothing but Python
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine" tests $(PACKAGES)
+test: $(VENV)/.ready ## run the tests, all but the slow ones
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine" tests $(PACKAGES)
 
-.PHONY: engine
-engine: $(VENV)/.ready ## run the tests on other runners
-	@$(BIN)/python -m pytest -m engine tests
+.PHONY: test-slow
+test-slow: $(VENV)/.ready ## run the tests that start engines or install the wheel
+	@$(BIN)/python -m pytest -m "slow or engine" tests
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types

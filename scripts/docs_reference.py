@@ -1,0 +1,79 @@
+"""Write docs/reference/job-file.md from the schema; --check fails when it is out of date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from labelmill.jobspec import JobSpec
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "job-file.md"
+
+HEAD = """\
+# The job file
+
+One YAML file per job. Unknown keys are errors. Relative paths start at the job file's folder.
+`labelmill schema` prints the JSON Schema for editors; this page is generated from it
+(`make docs`).
+"""
+
+
+def type_name(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in field:
+        return " or ".join(type_name(option, definitions) for option in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    kind = field.get("type", "any")
+    if kind == "array":
+        return f"list of {type_name(field['items'], definitions)}"
+    if kind == "object":
+        return f"map to {type_name(field.get('additionalProperties', {}), definitions)}"
+    names = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
+    text = names.get(kind, kind)
+    if "minimum" in field and "maximum" in field:
+        text += f" from {field['minimum']:g} to {field['maximum']:g}"
+    return text
+
+
+def section(title: str, model: dict[str, Any], definitions: dict[str, Any]) -> str:
+    required = set(model.get("required", ()))
+    lines = [f"## {title}", "", model.get("description", ""), "", "| key | type | default | |"]
+    lines.append("|---|---|---|---|")
+    for key, field in model["properties"].items():
+        default = "required" if key in required else f"`{field.get('default')}`"
+        if isinstance(field.get("default"), dict) or (
+            "default" not in field and key not in required
+        ):
+            default = ""
+        default = default.replace("`None`", "").replace("`True`", "`true`")
+        default = default.replace("`False`", "`false`")
+        description = field.get("description", "").replace("|", "\\|")
+        lines.append(f"| `{key}` | {type_name(field, definitions)} | {default} | {description} |")
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    schema = JobSpec.model_json_schema()
+    definitions = schema["$defs"]
+    sections = [section("JobSpec", schema, definitions)]
+    sections += [section(name, model, definitions) for name, model in definitions.items()]
+    return HEAD + "\n" + "\n".join(sections)
+
+
+def main() -> None:
+    text = page()
+    if "--check" in sys.argv:
+        if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text:
+            sys.exit(f"{TARGET.name} is out of date: run make docs")
+        return
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_text(text, encoding="utf-8")
+
+
+main()
