@@ -6,11 +6,12 @@ outcomes: vote, abstain, fault (it raised) or invalid (what it returned is no cl
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
-from labelmill.records import ID, Record, iterate_records
+from labelmill.records import ID, EditableRecord, Record, iterate_records
 from labelmill.votes import LFTable, pack_votes
 
 _ABSTAIN, _FAULT, _INVALID = -1, -2, -3
@@ -145,7 +146,7 @@ class FunctionSet:
         }
 
     def _label_of(self, matcher: Matcher) -> int:
-        code = self._vote_codes.get(matcher.label, _INVALID)
+        code = self._code(matcher.label)
         if code < 0:
             raise LabelingFunctionError(
                 f"labeling function {matcher.name!r} votes for {matcher.label!r}, which is not a "
@@ -219,7 +220,9 @@ class FunctionSet:
                         raise record.error
                     append(call(record))
                 break
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit too: one function does not end the job
                 problems[len(results)] = error
                 append(_FAILED)
         self._encode(results, codes, problems)
@@ -239,7 +242,9 @@ class FunctionSet:
                 raise ValueError(
                     f"returned {len(results)} results for a batch of {batch.num_rows} records"
                 )
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if batch.num_rows <= 1:
                 codes[:] = _FAULT
                 problems.update(dict.fromkeys(range(start, start + batch.num_rows), error))
@@ -258,29 +263,33 @@ class FunctionSet:
         if not {type(value) for value in results} & _SUSPECT:
             try:
                 codes[:] = [table.get(value, _INVALID) for value in results]
-            except TypeError:  # an unhashable value among them
+            except Exception:  # an unhashable value among them
                 codes[:] = [self._code(value) for value in results]
         else:
             codes[:] = [self._code(value) for value in results]
         for row in np.flatnonzero(codes == _INVALID).tolist():
             if results[row] is _FAILED:
                 codes[row] = _FAULT
-            else:
+                continue
+            codes[row] = self._code(results[row])  # the fast path knows no pandas.NA
+            if codes[row] == _INVALID:
                 problems[row] = _Invalid(results[row])
 
     def _code(self, value: Any) -> int:
         if isinstance(value, bool | np.bool_):
             return _INVALID
         if isinstance(value, float | np.floating):
-            if math.isnan(value):
-                return _ABSTAIN
+            if not math.isfinite(value):
+                return _ABSTAIN if math.isnan(value) else _INVALID
             return self._vote_codes.get(int(value), _INVALID) if value == int(value) else _INVALID
+        if type(value).__name__ == "NAType":  # what pandas has for null
+            return _ABSTAIN
         try:
             return self._vote_codes.get(value, _INVALID)
-        except TypeError:
+        except Exception:  # unhashable, or its own __hash__ or __eq__ raises
             return _INVALID
 
-    def _fault(self, position: int, record_id: str, problem: Exception | _Invalid) -> Fault:
+    def _fault(self, position: int, record_id: str, problem: BaseException | _Invalid) -> Fault:
         lf = self.table.lfs[position].name
         if isinstance(problem, _Invalid):
             return Fault(
@@ -288,14 +297,19 @@ class FunctionSet:
                 record_id,
                 "invalid",
                 type(problem.value).__name__,
-                f"returned {_clip(repr(problem.value))}, which is no class; classes: "
+                f"returned {_shown(repr, problem.value)}, which is no class; classes: "
                 f"{', '.join(self.table.class_names)}, or an index below "
                 f"{len(self.table.class_names)}",
             )
         frames = traceback.extract_tb(problem.__traceback__)[1:]
         shown = "".join(traceback.format_list([f for f in frames if f.filename != __file__]))
         return Fault(
-            lf, record_id, "fault", type(problem).__name__, _clip(str(problem)), shown[-2000:]
+            lf,
+            record_id,
+            "fault",
+            type(problem).__name__,
+            _shown(str, problem),
+            _storable(shown[-2000:]),
         )
 
 
@@ -351,9 +365,23 @@ class _BatchView:
 
     def texts(self, matcher: Matcher) -> list[str | None]:
         if matcher.field not in self._texts:
-            column = self._batch.column(matcher.field)
-            self._texts[matcher.field] = column.to_pylist()
+            self._texts[matcher.field] = self._text_column(matcher).to_pylist()
         return self._texts[matcher.field]
+
+    def _text_column(self, matcher: Matcher) -> pa.Array:
+        names = self._batch.schema.names
+        if matcher.field not in names:
+            raise LabelingFunctionError(
+                f"labeling function {matcher.name!r} matches column {matcher.field!r}, which the "
+                f"batch does not have (columns: {', '.join(names)})"
+            )
+        column = self._batch.column(matcher.field)
+        if not (pa.types.is_string(column.type) or pa.types.is_null(column.type)):
+            raise LabelingFunctionError(
+                f"labeling function {matcher.name!r} matches text, but column {matcher.field!r} "
+                f"is {column.type}"
+            )
+        return column
 
     def preprocessed(self, pre: tuple[Callable[[Any], Any], ...]) -> list[Any]:
         """Return the records after the preprocessors `pre`, each run once per record."""
@@ -379,7 +407,7 @@ class _Strings:
 class _Failed:
     """A record whose preprocessor raised."""
 
-    error: Exception
+    error: BaseException
 
 
 @dataclass(frozen=True)
@@ -387,17 +415,20 @@ class _Invalid:
     value: Any
 
 
-_Problems = dict[int, "Exception | _Invalid"]
+_Problems = dict[int, "BaseException | _Invalid"]
 _FAILED = object()
-_SUSPECT = {bool, float, np.bool_, np.float64, np.float32, np.float16}
+_SUSPECT = {bool, float, np.bool_, np.float16, np.float32, np.float64, np.longdouble}
 
 
 def _try(step: Callable[[Any], Any], x: Any) -> Any:
     if type(x) is _Failed:
         return x
     try:
-        return step(x)
-    except Exception as error:
+        # A step may add fields, which functions that share only the steps before it do not see.
+        return step(copy.copy(x) if isinstance(x, Record | EditableRecord) else x)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return _Failed(error)
 
 
@@ -410,13 +441,27 @@ def _vote_codes(class_names: Sequence[str]) -> dict[Any, int]:
 
 def _as_list(result: Any) -> list[Any]:
     """Return a batch function's result as a list, whatever sequence or array it is."""
-    for method in ("to_pylist", "tolist", "to_list"):
-        if hasattr(result, method):
-            return list(getattr(result, method)())
-    if isinstance(result, str | bytes | Mapping) or not isinstance(result, Iterable):
-        raise TypeError(f"a batch function must return one vote per record, got {result!r:.200}")
-    return list(result)
+    is_text_or_unordered = isinstance(result, str | bytes | Mapping | Set)
+    if not is_text_or_unordered and getattr(result, "ndim", 1) == 1:
+        for method in ("to_pylist", "tolist", "to_list"):
+            if hasattr(result, method):
+                return list(getattr(result, method)())
+        if isinstance(result, Iterable):
+            return list(result)
+    raise TypeError(
+        f"a batch function must return one vote per record, got {_shown(repr, result):.200}"
+    )
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+def _shown(render: Callable[[Any], str], value: Any) -> str:
+    """Return `value` as text that can be stored; code of its author's may run, and fail."""
+    try:
+        text = render(value)
+    except Exception as error:
+        text = f"<{type(value).__name__} whose {render.__name__}() raised {type(error).__name__}>"
+    return _storable(text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…")
+
+
+def _storable(text: str) -> str:
+    """Escape lone surrogates, which UTF-8 and so Arrow cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -7,6 +7,7 @@ or copied to a worker for ``lfs.py`` and its sibling modules to be importable th
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import importlib.abc
 import importlib.util
@@ -19,9 +20,15 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import AnyLabelingFunction, is_labeling_function
+from labelmill.sourcetree import LOADED_SOURCE
+
+_OWN_PACKAGES = ("labelmill", "labelmodel", "transforms", "pipelines")
+_RESERVED = {*sys.stdlib_module_names, *_OWN_PACKAGES}
+_CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class JobCode:
     @property
     def digest(self) -> str:
         """Digest of names and sources; paths do not count."""
-        content = [self.entries, [(f.module, f.text) for f in self.files]]
+        content = [self.entries, [(f.module, f.text, f.is_package) for f in self.files]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def source(self, module: str) -> SourceFile | None:
@@ -71,33 +78,42 @@ def collect_code(paths: Sequence[Path]) -> JobCode:
         paths: Python files, in the order of the job file.
 
     Raises:
-        LabelingFunctionError: A file is missing, does not parse, or has another's module name.
+        LabelingFunctionError: A file is missing, does not parse, or has the module name of another,
+            of a module of Python's or of labelmill's.
     """
     files: dict[str, SourceFile] = {}
     entries = []
     for path in paths:
-        module = path.stem
-        known = files.get(module)
-        if known is not None and known.path != str(path):
-            raise LabelingFunctionError(
-                f"{path} and {known.path} would both be module {module!r}; rename one"
-            )
+        home = path.parent if path.name == "__init__.py" else path  # a folder is a package
+        module = home.name.removesuffix(".py")
+        if "." in module:
+            raise LabelingFunctionError(f"{path}: a module's name cannot have a dot; rename it")
         entries.append(module)
-        _collect(module, path, path.parent, files)
+        _collect(module, path, home.parent, files)
     return JobCode(tuple(entries), tuple(files[name] for name in sorted(files)))
 
 
 def _collect(module: str, path: Path, root: Path, files: dict[str, SourceFile]) -> None:
-    if module in files:
+    known = files.get(module)
+    if known is not None:
+        if known.path != str(path):
+            raise LabelingFunctionError(
+                f"{path} and {known.path} would both be module {module!r}; rename one"
+            )
         return
+    if module.partition(".")[0] in _RESERVED:
+        raise LabelingFunctionError(
+            f"{path}: module {module!r} would hide the one of Python or labelmill; rename it"
+        )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = importlib.util.decode_source(path.read_bytes())
         tree = ast.parse(text)
     except FileNotFoundError:
         raise LabelingFunctionError(f"{path}: no such file with labeling functions") from None
     except SyntaxError as error:
-        raise LabelingFunctionError(f"{path}:{error.lineno}: {error.msg}") from error
-    except (OSError, UnicodeDecodeError) as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        raise LabelingFunctionError(f"{path}{line}: {error.msg}") from error
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no text
         raise LabelingFunctionError(f"{path}: cannot be read: {error}") from error
     is_package = path.name == "__init__.py"
     files[module] = SourceFile(module, str(path), text, is_package)
@@ -123,41 +139,80 @@ def _imported_names(tree: ast.AST, package: str) -> list[str]:
 
 def _collect_project_module(name: str, root: Path, files: dict[str, SourceFile]) -> None:
     parts = name.split(".")
+    if parts[0] in _OWN_PACKAGES and root.resolve() == _CHECKOUT:
+        return  # a job beside labelmill's own packages, as in a bare checkout
     for depth in range(1, len(parts) + 1):
         base = root.joinpath(*parts[:depth])
         for path in (base / "__init__.py", base.with_suffix(".py")):
             if path.is_file():
+                for above in range(1, depth):  # a folder without __init__.py is a package too
+                    package = ".".join(parts[:above])
+                    if package not in files:
+                        folder = str(root.joinpath(*parts[:above]))
+                        files[package] = SourceFile(package, folder, "", is_package=True)
                 _collect(".".join(parts[:depth]), path, root, files)
+                break
 
 
-class _JobFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the modules of the job loaded last in this process from memory."""
+class _LoadedJob(importlib.abc.Loader):
+    """The modules of one job, imported from memory and apart from those of any other job."""
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.code = JobCode((), ())
-        self.modules: dict[str, tuple[ModuleType, ...]] = {}
-
-    def find_spec(
-        self, fullname: str, path: object = None, target: object = None
-    ) -> ModuleSpec | None:
-        source = self.code.source(fullname)
-        if source is None:
-            return None
-        return importlib.util.spec_from_loader(
-            fullname, self, origin=source.path, is_package=source.is_package
-        )
+    def __init__(self, code: JobCode) -> None:
+        self.code = code
+        self.entries: tuple[ModuleType, ...] = ()
+        self.modules: dict[str, ModuleType] = {}
+        """Its part of `sys.modules`, while another job's is in there."""
+        self._builtins = {**vars(builtins), "__import__": self._import}
 
     def exec_module(self, module: ModuleType) -> None:
         source = self.code.source(module.__name__)
         assert source is not None
-        module.__file__ = source.path
-        exec(compile(source.text, source.path, "exec"), module.__dict__)
+        namespace = vars(module)
+        namespace["__file__"] = source.path
+        namespace[LOADED_SOURCE] = source.text
+        namespace["__builtins__"] = self._builtins
+        exec(compile(source.text, source.path, "exec"), namespace)
 
     def get_source(self, fullname: str) -> str | None:
-        """Return a module's source, so that tracebacks and `inspect` show it on workers too."""
+        """Return a module's source, so that tracebacks show it on workers too."""
         source = self.code.source(fullname)
         return None if source is None else source.text
+
+    def _import(self, *args: Any, **kwargs: Any) -> Any:  # Any: the signature of __import__
+        """Import for code of this job, when it is loaded and when its functions run."""
+        with _FINDER.lock:
+            _FINDER.activate(self)
+            return builtins.__import__(*args, **kwargs)
+
+
+class _JobFinder(importlib.abc.MetaPathFinder):
+    """Finds the modules of the job whose code is importing in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.active = _LoadedJob(JobCode((), ()))
+        self.jobs: dict[str, _LoadedJob] = {}
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
+        source = self.active.code.source(fullname)
+        if source is None:
+            return None
+        return importlib.util.spec_from_loader(
+            fullname, self.active, origin=source.path, is_package=source.is_package
+        )
+
+    def activate(self, job: _LoadedJob) -> None:
+        """Put the modules of `job` in the place of those of the job before."""
+        if job is self.active:
+            return
+        names = [file.module for file in self.active.code.files]
+        self.active.modules = {n: sys.modules.pop(n) for n in names if n in sys.modules}
+        for file in job.code.files:
+            sys.modules.pop(file.module, None)
+        sys.modules.update(job.modules)
+        self.active = job
 
 
 _FINDER = _JobFinder()
@@ -172,24 +227,27 @@ def load_modules(code: JobCode) -> tuple[ModuleType, ...]:
     """
     with _FINDER.lock:
         digest = code.digest
-        if digest in _FINDER.modules:
-            return _FINDER.modules[digest]
+        if digest in _FINDER.jobs:
+            _FINDER.activate(_FINDER.jobs[digest])
+            return _FINDER.active.entries
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
-        for file in (*_FINDER.code.files, *code.files):
-            sys.modules.pop(file.module, None)
-        _FINDER.code = code
+        job = _LoadedJob(code)
+        _FINDER.activate(job)
         modules = []
         for name in code.entries:
             try:
                 modules.append(importlib.import_module(name))
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit too
                 raise LabelingFunctionError(_import_failure(code, name, error)) from error
-        _FINDER.modules[digest] = tuple(modules)
-        return _FINDER.modules[digest]
+        job.entries = tuple(modules)
+        _FINDER.jobs[digest] = job
+        return job.entries
 
 
-def _import_failure(code: JobCode, module: str, error: Exception) -> str:
+def _import_failure(code: JobCode, module: str, error: BaseException) -> str:
     paths = {file.path for file in code.files}
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in paths]
     source = code.source(module)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any
 
 from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
+from labelmill.sourcetree import definition_of
 
 
 @dataclass(frozen=True)
@@ -26,73 +26,134 @@ class ColumnUse:
     complete: bool
 
 
+_UNKNOWN = ColumnUse((), complete=False)
+
+
 def columns_used(lf: AnyLabelingFunction) -> ColumnUse:
     """Return the columns that `lf` reads.
 
-    A record function shows them as ``x.name``, ``x["name"]`` and ``x.get("name")``; a batch
-    function as ``batch["name"]`` and ``batch.column("name")``.
+    A record function shows them as ``x.name`` and ``x["name"]``; a batch function as
+    ``batch["name"]`` and ``batch.column("name")``. A column that is read with ``x.get("name")``
+    may be absent, so that it is named but never complete.
     """
     if isinstance(lf, Matcher):
         return ColumnUse((lf.field,), complete=True)
     if not isinstance(lf, LabelingFunction):
-        return ColumnUse((), complete=False)
+        return _UNKNOWN
     if lf.fields is not None:
         return ColumnUse(tuple(sorted(lf.fields)), complete=True)
-    if lf.pre:
-        return ColumnUse((), complete=False)
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(lf.fn)))
-    except (OSError, TypeError, SyntaxError):
-        return ColumnUse((), complete=False)
-    function = next(
-        (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)), None
-    )
-    if function is None:
-        return ColumnUse((), complete=False)
+    fn = lf.fn
+    position = 0
+    if isinstance(fn, MethodType):
+        fn, position = fn.__func__, 1
+    if lf.pre or not isinstance(fn, FunctionType):
+        return _UNKNOWN
+    function = definition_of(fn)
+    if not isinstance(function, ast.FunctionDef | ast.Lambda):
+        return _UNKNOWN
     arguments = [*function.args.posonlyargs, *function.args.args]
-    if not arguments:
-        return ColumnUse((), complete=False)
-    return _uses(function, arguments[0].arg, batch=lf.batch)
+    if len(arguments) <= position:
+        return _UNKNOWN
+    finder = _Uses(arguments[position].arg, batch=lf.batch)
+    for node in function.body if isinstance(function.body, list) else [function.body]:
+        finder.visit(node)
+    return ColumnUse(tuple(sorted(finder.columns)), complete=finder.complete)
 
 
-def _uses(function: ast.AST, parameter: str, *, batch: bool) -> ColumnUse:
-    found: set[str] = set()
-    explained = 0
-    methods = {"column"} if batch else {"get"}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and _is_name(node.value, parameter):
-            if node.attr in methods or (batch and node.attr == "num_rows"):
-                continue
-            if not batch:
-                found.add(node.attr)
-                explained += 1
-        elif isinstance(node, ast.Subscript) and _is_name(node.value, parameter):
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-                found.add(node.slice.value)
-                explained += 1
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and _is_name(node.func.value, parameter)
-            and node.func.attr in methods
+class _Uses(ast.NodeVisitor):
+    """Finds what a function does with its record; gives up (`complete`) on what it cannot read."""
+
+    def __init__(self, parameter: str, *, batch: bool) -> None:
+        self._parameter = parameter
+        self._batch = batch
+        self._methods = {"column"} if batch else {"get"}
+        self.columns: set[str] = set()
+        self.complete = True
+
+    def _is_record(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == self._parameter
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not self._is_record(node.value):
+            self.generic_visit(node)
+        elif self._batch:
+            self.complete &= node.attr == "num_rows"
+        elif node.attr in ("get", "keys") or node.attr.startswith("__"):
+            self.complete = False
+        else:
+            self.columns.add(node.attr)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if self._is_record(node.value) and _is_text(node.slice):
+            self.columns.add(_text(node.slice))
+        else:
+            self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        method = node.func
+        if (
+            isinstance(method, ast.Attribute)
+            and self._is_record(method.value)
+            and method.attr in self._methods
             and node.args
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[0].value, str)
+            and _is_text(node.args[0])
         ):
-            found.add(node.args[0].value)
-            explained += 1
-    counted = batch and sum(
-        isinstance(node, ast.Attribute)
-        and node.attr == "num_rows"
-        and _is_name(node.value, parameter)
-        for node in ast.walk(function)
-    )
-    mentions = sum(_is_name(node, parameter) for node in ast.walk(function))
-    return ColumnUse(tuple(sorted(found)), complete=mentions == explained + int(counted))
+            self.columns.add(_text(node.args[0]))
+            self.complete &= self._batch
+            for argument in (*node.args[1:], *node.keywords):
+                self.visit(argument)
+        else:
+            self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        self.complete &= node.id != self._parameter
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """Visit children; a node that binds the parameter's name in this scope ends the search."""
+        bound = [getattr(node, field, None) for field in ("name", "asname", "rest")]
+        names = [*bound, *getattr(node, "names", [])]
+        self.complete &= self._parameter not in names
+        super().generic_visit(node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._visit_nested(node, [node.body])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self.complete &= node.name != self._parameter
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._visit_nested(node, node.body)
+
+    def _visit_nested(
+        self, node: ast.FunctionDef | ast.Lambda, body: Sequence[ast.expr | ast.stmt]
+    ) -> None:
+        own = node.args
+        for default in (*own.defaults, *own.kw_defaults):
+            if default is not None:
+                self.visit(default)
+        rest = [argument for argument in (own.vararg, own.kwarg) if argument]
+        names = [a.arg for a in (*own.posonlyargs, *own.args, *own.kwonlyargs, *rest)]
+        if self._parameter not in names:  # else the name means another thing in there
+            for child in body:
+                self.visit(child)
+
+    def _visit_comprehension(self, node: Any) -> None:
+        targets = [name for part in node.generators for name in ast.walk(part.target)]
+        if any(self._is_record(name) for name in targets):
+            self.visit(node.generators[0].iter)  # the rest means another thing by the name
+        else:
+            self.generic_visit(node)
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_comprehension  # noqa: N815
 
 
-def _is_name(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _text(node: ast.expr) -> str:
+    assert isinstance(node, ast.Constant)
+    return str(node.value)
 
 
 def needed_columns(lfs: Sequence[AnyLabelingFunction], extra: Sequence[str]) -> list[str] | None:

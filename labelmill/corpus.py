@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import pyarrow as pa
 
 from labelmill.corpus_schema import FileSchema, agree, parse_types
 from labelmill.errors import CorpusError
-from labelmill.readers import ID, csv_records, jsonl
+from labelmill.readers import csv_records, jsonl
 from labelmill.readers.files import StorageOptions, open_raw, open_stream, planning
 from labelmill.readers.listing import SourceFile, list_files
 from labelmill.readers.parquet import cut_row_groups, read_footer
@@ -26,60 +24,10 @@ from labelmill.readers.sampling import (
     sample_jsonl,
 )
 from labelmill.readers.text import count_rows
+from labelmill.records import ID
+from labelmill.shard import Shard
 
 _THREADS = 16
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A piece of a file: the unit of work, retry and reuse.
-
-    Attributes:
-        uri: full fsspec URL, or absolute local path.
-        name: path relative to the static (glob-free) folder of the input URI, the base name when
-            that is one file; the full uri when the input is a list of several. Ids are made of
-            it, so they stay when the corpus moves.
-        format: "parquet", "jsonl" or "csv".
-        compression: "gzip", "bz2", "zstd", "xz" or None; always None for Parquet.
-        start: first row group, or first byte; 0 for a compressed file.
-        stop: row group or byte after the last; the file's size for a compressed file.
-        first_row: 0-based row number in the file of the first record; -1 when not counted.
-        rows: number of rows if known (Parquet, text files without rows).
-        size: bytes: uncompressed for Parquet, as stored for text.
-        fingerprint: of the file; changes when the file does.
-        delimiter: between CSV fields.
-        multiline: whether a CSV value may hold line breaks.
-        first_line: 1-based physical line at which a text shard begins; -1 when not counted.
-    """
-
-    uri: str
-    name: str
-    format: str
-    compression: str | None
-    start: int
-    stop: int
-    first_row: int
-    rows: int | None
-    size: int
-    fingerprint: str
-    delimiter: str = ","
-    multiline: bool = True
-    first_line: int = 1
-
-    @property
-    def id(self) -> str:
-        """16 hex digits of (name, start, stop), the same in every run, whatever the content."""
-        key = f"{self.name}\0{self.start}\0{self.stop}".encode()
-        return hashlib.blake2b(key, digest_size=8).hexdigest()
-
-    def to_dict(self) -> dict[str, Any]:  # str, int, bool or None
-        """The fields as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Shard:
-        """The shard of `to_dict`."""
-        return cls(**fields)
 
 
 @dataclass(frozen=True)

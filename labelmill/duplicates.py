@@ -54,7 +54,10 @@ def read_range(store: Store, file: FileEntry, first: int, stop: int) -> Digests:
     Raises:
         CorruptFileError: The file is shorter than its header says.
     """
-    header = np.frombuffer(store.get_range(file.path, 8 * first, 8 * (stop + 1)), dtype="<u8")
+    raw = store.get_range(file.path, 8 * first, 8 * (stop + 1))
+    if len(raw) != 8 * (stop + 1 - first):
+        raise CorruptFileError(f"{file.path}: ends within its header of {_HEADER} bytes")
+    header = np.frombuffer(raw, dtype="<u8")
     start, end = (_HEADER + _SIZE * int(header[n]) for n in (0, -1))
     data = store.get_range(file.path, start, end) if end > start else b""
     if len(data) != end - start:

@@ -7,16 +7,30 @@ closure and global constants, resources, preprocessors and a declared version do
 from __future__ import annotations
 
 import ast
+import copy
+import dis
+import functools
 import hashlib
-import inspect
+import importlib.util
 import json
 import re
-import textwrap
-from collections.abc import Callable, Mapping
-from types import CodeType, FunctionType, ModuleType
+import sys
+from collections.abc import Iterator, Mapping
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
+from labelmill.sourcetree import definition_of
 
 
 def fingerprint(lf: AnyLabelingFunction, project_modules: frozenset[str] = frozenset()) -> str:
@@ -24,123 +38,256 @@ def fingerprint(lf: AnyLabelingFunction, project_modules: frozenset[str] = froze
 
     Args:
         lf: The labeling function.
-        project_modules: Modules whose functions are followed when `lf` calls them; installed
-            packages are not followed (declare a `version` when theirs matters).
+        project_modules: Modules whose functions are followed when `lf` calls them, besides its
+            own module; installed packages are not followed (declare a `version` when theirs
+            matters).
     """
-    if isinstance(lf, Matcher):
-        content: Any = ["matcher", lf.pattern, lf.flags, lf.field, lf.label]
-    else:
-        content = ["python", _Describer(project_modules).describe(lf)]
-    data = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    roots = {name.partition(".")[0] for name in (*project_modules, *_modules_of(lf))}
+    describer = _Describer(frozenset(roots))
+    data = json.dumps(describer.describe(lf), ensure_ascii=True, default=repr)
     return hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
 
 
-class _Describer:
-    """Describes a value by content, following project functions once each."""
+def _modules_of(lf: AnyLabelingFunction) -> list[str]:
+    """Return the modules of the functions that an author wrote for `lf`."""
+    fn = lf.fn if isinstance(lf, LabelingFunction) else getattr(lf, "_f", None)  # _f: Snorkel's
+    pre = lf.pre if isinstance(lf, LabelingFunction) else ()
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    names = [str(getattr(part, "__module__", None)) for part in (fn, *pre)]
+    return [name for name in names if name.partition(".")[0] not in sys.stdlib_module_names]
 
-    def __init__(self, project_modules: frozenset[str]) -> None:
-        self._modules = project_modules
+
+class _Describer:
+    """Describes values by content, following project functions, classes and objects once each."""
+
+    def __init__(self, project: frozenset[str]) -> None:
+        self._project = project
         self._seen: dict[int, int] = {}
+        self._alive: list[Any] = []  # an id means its object only while that lives
+        self._open: set[int] = set()
+
+    def _is_project(self, module: object) -> bool:
+        return str(module).partition(".")[0] in self._project
 
     def describe(self, value: Any) -> Any:
-        if value is None or isinstance(value, bool | int | float | str):
+        """Return JSON data that is equal for values that mean the same."""
+        if value is None or isinstance(value, bool | int | float | complex | str):
             return [type(value).__name__, repr(value)]
-        if isinstance(value, bytes):
+        if isinstance(value, bytes | bytearray):
             return ["bytes", hashlib.sha256(value).hexdigest()]
         if isinstance(value, re.Pattern):
             return ["pattern", repr(value.pattern), value.flags]
-        if isinstance(value, ModuleType):
-            return ["module", value.__name__]
+        if isinstance(value, Matcher):
+            return ["matcher", value.pattern, value.flags, value.field, value.label]
+        if type(value) in (list, tuple, set, frozenset, dict):
+            return self._container(value)
         if id(value) in self._seen:
             return ["seen", self._seen[id(value)]]
         self._seen[id(value)] = len(self._seen)
-        if isinstance(value, set | frozenset):
-            return ["set", sorted(json.dumps(self.describe(v)) for v in value)]
-        if isinstance(value, list | tuple):
-            return [type(value).__name__, [self.describe(v) for v in value]]
-        if isinstance(value, Mapping):
-            return ["map", [[self.describe(k), self.describe(v)] for k, v in value.items()]]
+        self._alive.append(value)
         if isinstance(value, LabelingFunction):
-            parts = (value.fn, value.batch, value.resources, value.pre, value.version)
+            parts = (value.fn, value.batch, dict(value.resources), value.pre, value.version)
             return ["lf", [self.describe(part) for part in parts]]
         if isinstance(value, FunctionType):
             return self._function(value)
+        if isinstance(value, MethodType):
+            return ["method", self.describe(value.__self__), self.describe(value.__func__)]
+        if isinstance(value, ModuleType):
+            return self._module(value)
+        if isinstance(value, type):
+            return self._class(value)
         return self._object(value)
 
+    def _container(self, value: Any) -> Any:
+        if id(value) in self._open:
+            return ["cycle"]
+        self._open.add(id(value))
+        try:
+            if isinstance(value, dict):
+                content = [[self.describe(k), self.describe(v)] for k, v in value.items()]
+            elif isinstance(value, list | tuple):
+                content = [self.describe(v) for v in value]
+            else:  # in the order of their content, whatever the hash seed
+                content = sorted((_Describer(self._project).describe(v) for v in value), key=str)
+            return [type(value).__name__, content]
+        finally:
+            self._open.discard(id(value))
+
     def _function(self, fn: FunctionType) -> Any:
-        if fn.__module__ not in self._modules and len(self._seen) > 1:
-            root = fn.__module__.partition(".")[0]
-            if root not in {name.partition(".")[0] for name in self._modules}:
-                return ["external", fn.__module__, fn.__qualname__]
-        described = {name: self.describe(value) for name, value in sorted(_references(fn).items())}
-        defaults = self.describe([fn.__defaults__, fn.__kwdefaults__])
-        return ["function", _normalised_code(fn), described, defaults]
+        if not self._is_project(fn.__module__):
+            return ["external", fn.__module__, fn.__qualname__]
+        definition = definition_of(fn)
+        code = self._code(fn.__code__) if definition is None else _normalised(definition)
+        used = sorted(self._references(fn).items())
+        defaults = (fn.__defaults__ or (), dict(sorted((fn.__kwdefaults__ or {}).items())))
+        return [
+            "function",
+            code,
+            [[name, self.describe(value)] for name, value in used],
+            [self.describe(part) for part in defaults],
+        ]
+
+    def _code(self, code: CodeType) -> Any:
+        """Describe compiled code, for functions without source."""
+        constants = [
+            self._code(const) if isinstance(const, CodeType) else self.describe(const)
+            for const in code.co_consts[0 if code.co_name == "<lambda>" else 1 :]  # no docstring
+        ]
+        return [code.co_code.hex(), code.co_names, code.co_varnames, constants]
+
+    def _references(self, fn: FunctionType) -> dict[str, Any]:
+        """Return the globals, imports and closure variables that `fn` uses, nested ones too."""
+        values: dict[str, Any] = {}
+        for code in _nested(fn.__code__):
+            steps = [i for i in dis.get_instructions(code) if i.opname != "EXTENDED_ARG"]
+            for position, step in enumerate(steps):
+                if step.opname in _LOADS_OF_GLOBALS and step.argval in fn.__globals__:
+                    attributes = _attributes(steps, position + 1)
+                    value = fn.__globals__[step.argval]
+                    values.update(self._reached(step.argval, value, attributes))
+                elif step.opname == "IMPORT_NAME":
+                    level, names = (s.argval for s in steps[position - 2 : position])
+                    values.update(self._imported(fn, step.argval, level, names))
+        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+            try:
+                values[name] = cell.cell_contents
+            except ValueError:  # not bound yet: a recursive inner function
+                values[name] = None
+        return {name: value for name, value in values.items() if not _is_memo(name, value)}
+
+    def _reached(self, name: str, value: Any, attributes: list[str]) -> Iterator[tuple[str, Any]]:
+        """Yield what ``name.attribute...`` means: the member of a project module, else `value`."""
+        while isinstance(value, ModuleType) and self._is_project(value.__name__) and attributes:
+            attribute = attributes.pop(0)
+            if not hasattr(value, attribute):
+                break
+            name, value = f"{name}.{attribute}", getattr(value, attribute)
+        yield name, value
+
+    def _imported(
+        self, fn: FunctionType, target: str, level: int, names: tuple[str, ...] | None
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield what an import statement inside `fn` brings from the project."""
+        package = fn.__globals__.get("__package__") or ""
+        name = importlib.util.resolve_name("." * level + target, package) if level else target
+        if not self._is_project(name):
+            return
+        try:  # the builtins of a job's function import that job's modules
+            importing = fn.__builtins__["__import__"]  # type: ignore[attr-defined]
+            module = importing(name, None, None, names or ("__name__",), 0)
+        except Exception as error:
+            yield name, f"{type(error).__name__} when imported"
+            return
+        if not names:
+            yield name, module
+        for member in names or ():
+            yield f"{name}.{member}", getattr(module, member, None)
+
+    def _module(self, module: ModuleType) -> Any:
+        """Describe a module that is used as a value: all that it holds if it is the project's."""
+        if not self._is_project(module.__name__):
+            return ["module", module.__name__]
+        members = sorted(vars(module).items())
+        used = [[k, v] for k, v in members if not k.startswith("__") and not _is_memo(k, v)]
+        return ["module", module.__name__, [[k, self.describe(v)] for k, v in used]]
+
+    def _class(self, cls: type) -> Any:
+        if not self._is_project(cls.__module__):
+            return ["class", cls.__module__, cls.__qualname__]
+        definition = definition_of(cls)
+        members = []
+        for name, member in sorted(vars(cls).items()):
+            for part in _functions_in(member):
+                # Generated methods (of dataclasses, enums) follow from the class's source.
+                if definition is None or definition_of(part) is not None:
+                    members.append([name, self.describe(part)])
+            if not (name.startswith("_") or callable(member) or hasattr(member, "__get__")):
+                members.append([name, self.describe(member)])
+        source = None if definition is None else _normalised(definition)
+        bases = [self.describe(base) for base in cls.__bases__]
+        return ["class", cls.__qualname__, source, members, bases]
 
     def _object(self, value: Any) -> Any:
-        cls = value if isinstance(value, type) else type(value)
-        if cls.__module__ in self._modules or not isinstance(value, type):
-            source = _source_of(cls) if cls.__module__ in self._modules else None
-            state = {} if isinstance(value, type) else getattr(value, "__dict__", {})
-            for method in ("__array_interface__", "to_pydict"):
-                if hasattr(value, method) and not isinstance(value, type):
-                    return [cls.__qualname__, hashlib.sha256(_content(value)).hexdigest()]
-            return [
-                cls.__module__,
-                cls.__qualname__,
-                source,
-                {k: self.describe(v) for k, v in sorted(state.items()) if _is_state(k, v)},
-            ]
-        return [cls.__module__, cls.__qualname__]
-
-
-def _is_state(name: str, value: Any) -> bool:
-    """Memo tables of Snorkel's preprocessors grow while they run; they decide nothing."""
-    return not name.startswith(("_cache", "_memo"))
-
-
-def _content(value: Any) -> bytes:
-    if hasattr(value, "tobytes"):
-        return f"{value.dtype}{value.shape}".encode() + bytes(value.tobytes())
-    return repr(value.to_pydict()).encode()
-
-
-def _references(fn: FunctionType) -> dict[str, Any]:
-    """Return the globals and closure variables that `fn` uses, nested functions included."""
-    names: set[str] = set()
-    stack: list[CodeType] = [fn.__code__]
-    while stack:
-        code = stack.pop()
-        names.update(code.co_names)
-        stack += [const for const in code.co_consts if isinstance(const, CodeType)]
-    values = {name: fn.__globals__[name] for name in names if name in fn.__globals__}
-    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        kind = self.describe(type(value))
+        if isinstance(value, BuiltinFunctionType):
+            return [kind, value.__name__, self.describe(value.__self__)]
+        if isinstance(value, MappingProxyType):
+            return [kind, self.describe(dict(value))]
+        if isinstance(getattr(value, "__wrapped__", None), FunctionType):  # functools.lru_cache
+            return [kind, self.describe(value.__wrapped__)]
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
+            return [kind, hashlib.sha256(content).hexdigest()]
+        if isinstance(value, np.ndarray):
+            return [kind, self.describe(value.tolist())]
+        if isinstance(value, pa.Array | pa.ChunkedArray | pa.Table | pa.RecordBatch):
+            schema = value.schema if isinstance(value, pa.Table | pa.RecordBatch) else value.type
+            return [kind, str(schema), self.describe(value.to_pylist())]
         try:
-            values[name] = cell.cell_contents
-        except ValueError:  # not bound yet: a recursive inner function
-            values[name] = None
-    return values
+            reduced = value.__reduce_ex__(4)
+        except Exception:  # a lock, a database, a model's handle: its class has to do
+            state = getattr(value, "__dict__", {})
+            return [kind, self.describe(_without_memos(state))]
+        if isinstance(reduced, str):
+            return [kind, reduced]
+        function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        state = [_without_memos(part) for part in (state if type(state) is tuple else (state,))]
+        listed = [list(part) if part is not None else [] for part in (items, pairs)]
+        return [kind, *(self.describe(part) for part in (function, arguments, state, listed))]
 
 
-def _normalised_code(fn: FunctionType) -> str:
-    source = _source_of(fn)
-    if source is None:
-        return fn.__code__.co_code.hex() + repr(fn.__code__.co_consts)
-    return source
+_LOADS_OF_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
-def _source_of(value: Callable[..., Any]) -> str | None:
-    """Return a function's or class's syntax tree as text: no comments, docstrings or layout."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(value)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
-        return None
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _nested(const)
+
+
+def _attributes(steps: list[dis.Instruction], position: int) -> list[str]:
+    """Return the names of the attribute loads that begin at `position`."""
+    names = []
+    while position < len(steps) and steps[position].opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        names.append(steps[position].argval)
+        position += 1
+    return names
+
+
+def _functions_in(member: Any) -> list[FunctionType]:
+    """Return the Python functions of a class member: a method, a static one, a property."""
+    held = [member, *(getattr(member, a, None) for a in ("__func__", "fget", "fset", "func"))]
+    return [part for part in held if isinstance(part, FunctionType)]
+
+
+def _is_memo(name: str, value: Any) -> bool:
+    """Whether a value is a memo table, which grows while functions run and decides nothing."""
+    word = name.rpartition(".")[2].strip("_").lower()
+    return isinstance(value, dict) and (
+        word.startswith(("cache", "memo")) or word.endswith(("cache", "memo"))
+    )
+
+
+def _without_memos(state: Any) -> Any:
+    if not isinstance(state, Mapping):
+        return state
+    items = sorted(state.items(), key=lambda item: str(item[0]))
+    return {key: value for key, value in items if not _is_memo(str(key), value)}
+
+
+def _normalised(definition: ast.AST) -> str:
+    """Return a definition's syntax tree as text: no comments, docstrings, annotations or layout."""
+    tree = copy.deepcopy(definition)
+    if isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
+        tree.decorator_list = []  # what they made of the function is described as a value
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
             if not isinstance(node, ast.ClassDef):
                 node.returns = None
-                node.decorator_list = []
-                for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
-                    argument.annotation = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
     return ast.unparse(tree)

@@ -148,4 +148,4 @@ def jensen_shannon(a: Sequence[int], b: Sequence[int]) -> float:
         for share in (p, q):
             if share:
                 divergence += share * math.log2(share / mean) / 2
-    return max(0.0, divergence)
+    return min(1.0, max(0.0, divergence))  # rounding may leave the range

@@ -7,6 +7,7 @@ score it. Which is which depends on a record's id and a seed, so it survives any
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,7 +29,8 @@ def gold_indices(values: pa.Array, class_names: Sequence[str], where: str) -> pa
     """Return gold values, class names or indices, as int16 class indices.
 
     Args:
-        values: String or integer array, shape (n,); null where unknown. -1 is unknown too.
+        values: Array of names or indices, shape (n,); null where unknown. -1, NaN and empty
+            text are unknown too. Indices may be floats, as pandas makes of integers with nulls.
         class_names: The classes.
         where: What the values are, for the error message.
 
@@ -40,13 +42,22 @@ def gold_indices(values: pa.Array, class_names: Sequence[str], where: str) -> pa
     table: Mapping[object, int | None] = {
         None: None,
         -1: None,
+        "": None,
         **{name: index for index, name in enumerate(class_names)},
         **dict(enumerate(range(len(class_names)))),
     }
-    encoded = values.dictionary_encode()
-    codes = []
+    try:
+        encoded = values.dictionary_encode()
+    except pa.ArrowNotImplementedError as error:  # lists, structs
+        raise CorpusError(
+            f"{where} is {values.type}; it must hold class names or indices"
+        ) from error
+    codes: list[int | None] = []
     for value in encoded.dictionary.to_pylist():
-        if value not in table or isinstance(value, bool):
+        if isinstance(value, float) and math.isnan(value):
+            codes.append(None)
+            continue
+        if isinstance(value, bool) or value not in table:
             raise CorpusError(
                 f"{where} holds {value!r}, which is not a class of this job "
                 f"({', '.join(class_names)}) nor an index below {len(class_names)}"
@@ -129,7 +140,8 @@ def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> tuple[GoldTable, st
         for read in read_shard(shard, corpus.schema, id_column=gold.id):
             if read.bad:
                 bad = read.bad[0]
-                raise CorpusError(f"{bad.file}:{bad.line}: gold cannot be read: {bad.reason}")
+                line = f":{bad.line}" if bad.line >= 0 else ""
+                raise CorpusError(f"{bad.file}{line}: gold cannot be read: {bad.reason}")
             ids.append(read.batch.column(ID))
             classes.append(gold_indices(read.batch.column(gold.column), class_names, where))
     table = GoldTable(

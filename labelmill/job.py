@@ -15,7 +15,7 @@ from labelmill.apply import FunctionSet
 from labelmill.code import JobCode, collect_code, functions_of, load_modules
 from labelmill.errors import LabelingFunctionError
 from labelmill.fingerprint import fingerprint
-from labelmill.jobspec import JobSpec, KeywordsEntry, KeywordsSpec, RegexSpec
+from labelmill.jobspec import JobSpec, KeywordsEntry, KeywordsSpec, RegexSpec, resolve_uri
 from labelmill.labeling import AnyLabelingFunction, Matcher, keywords, kind_of, regex
 from labelmill.votes import LFInfo, LFTable
 
@@ -54,15 +54,15 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
         LabelingFunctionError: A file does not import or holds no functions, a name is given
             twice, a matcher votes for an unknown class.
     """
+    files = [entry for entry in job.lfs if isinstance(entry, str)]
+    code = collect_code([Path(resolve_uri(file, folder)).resolve() for file in files])
+    modules = iter(code.entries)
     entries: list[str | KeywordsSpec | RegexSpec] = []
-    paths = []
     for entry in job.lfs:
         if isinstance(entry, str):
-            paths.append((folder / Path(entry).expanduser()).resolve())
-            entries.append(paths[-1].stem)
+            entries.append(next(modules))
         else:
             entries.append(entry.keywords if isinstance(entry, KeywordsEntry) else entry.regex)
-    code = collect_code(paths)
     lfs = _load(tuple(entries), code)
     _check_names(lfs)
     project = frozenset(file.module for file in code.files)
@@ -77,6 +77,9 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
 
 def _check_names(lfs: list[AnyLabelingFunction]) -> None:
     names = [lf.name for lf in lfs]
+    unnamed = [name for name in names if not (isinstance(name, str) and name)]
+    if unnamed:
+        raise LabelingFunctionError(f"labeling function name {unnamed[0]!r} must be text")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise LabelingFunctionError(
@@ -117,4 +120,4 @@ def _load(
                     "with @labeling_function(), or bind keywords(...) or regex(...) to a name"
                 )
             lfs += found
-    return lfs
+    return list({id(lf): lf for lf in lfs}.values())  # one that several files bind counts once

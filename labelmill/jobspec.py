@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from labelmill.errors import JobSpecError
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+def _not_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, got {value!r}")
+    return value
+
+
+def _is_label(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        hint = "; quote it (YAML reads bare yes and no as true and false)"
+        raise ValueError(
+            f"must be a class name or index, got {value!r}{hint if isinstance(value, bool) else ''}"
+        )
+    return value
+
+
+def _are_uris(value: object) -> object:
+    uris = value if isinstance(value, list) else [value]
+    if not uris or not all(isinstance(uri, str) and uri for uri in uris):
+        raise ValueError(f"must be a path or URL, or a list of them, got {value!r:.80}")
+    return value
+
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_not_boolean)]
+Seed = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_not_boolean)]
+Label = Annotated[str | int, BeforeValidator(_is_label)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -23,7 +59,7 @@ class _Section(BaseModel):
 class InputSpec(_Section):
     """The corpus: which files, in which format, and which column names a record."""
 
-    uri: str | list[str] = Field(
+    uri: Annotated[str | list[str], BeforeValidator(_are_uris)] = Field(
         description="File, glob or folder, or a list of them; any fsspec URL. Relative paths "
         "start at the job file's folder."
     )
@@ -47,7 +83,7 @@ class InputSpec(_Section):
     on_duplicate_id: Literal["ignore", "warn", "error"] = Field(
         "warn", description="What ids that occur twice do: nothing, a warning, or no publication."
     )
-    shard_mb: Annotated[float, Field(gt=0, le=4096)] = Field(
+    shard_mb: Annotated[float, Field(gt=0, le=4096), BeforeValidator(_not_boolean)] = Field(
         64.0, description="Target size of a shard in MB (2^20 bytes)."
     )
 
@@ -55,8 +91,8 @@ class InputSpec(_Section):
 class KeywordsSpec(_Section):
     """A keyword function declared in the job file."""
 
-    name: str
-    label: str | int
+    name: Text
+    label: Label
     words: list[str] = Field(min_length=1, description="Whole words or phrases.")
     field: str = "text"
     ignore_case: bool = True
@@ -65,8 +101,8 @@ class KeywordsSpec(_Section):
 class RegexSpec(_Section):
     """A regex function declared in the job file."""
 
-    name: str
-    label: str | int
+    name: Text
+    label: Label
     pattern: str = Field(description="Python regular expression, searched as `re.search` does.")
     field: str = "text"
     ignore_case: bool = False
@@ -84,6 +120,23 @@ class RegexEntry(_Section):
     regex: RegexSpec
 
 
+def _entry_kind(entry: object) -> str | None:
+    """Tell what an entry of `lfs` is meant to be, so that errors are about that alone."""
+    if isinstance(entry, str | KeywordsEntry | RegexEntry):
+        entry = {} if isinstance(entry, str) else entry.model_dump()
+        return next(iter(entry), "file")
+    kinds = [kind for kind in ("keywords", "regex") if isinstance(entry, dict) and kind in entry]
+    return kinds[0] if kinds else None
+
+
+LFEntry = Annotated[
+    Annotated[str, Field(min_length=1), Tag("file")]
+    | Annotated[KeywordsEntry, Tag("keywords")]
+    | Annotated[RegexEntry, Tag("regex")],
+    Discriminator(_entry_kind),
+]
+
+
 class GoldSpec(_Section):
     """Hand labels, in two roles that never mix: `fit` informs the model, the rest only scores."""
 
@@ -95,13 +148,13 @@ class GoldSpec(_Section):
     fit: Fraction = Field(
         0.0, description="Share of gold records given to the fit, chosen by a hash of their id."
     )
-    seed: int = Field(0, description="Seed of that choice.")
+    seed: Seed = Field(0, description="Seed of that choice.")
 
 
 class OutputSpec(_Section):
     """Where versions are published."""
 
-    uri: str = Field(description="Folder or bucket prefix; any fsspec URL.")
+    uri: Text = Field(description="Folder or bucket prefix; any fsspec URL.")
 
 
 class ModelSpec(_Section):
@@ -110,7 +163,7 @@ class ModelSpec(_Section):
     name: Literal["default", "majority_vote"] = Field(
         "default", description="Label model; `default` is labelmodel.LabelModel."
     )
-    random_state: int = Field(0, description="Seed, where there is chance.")
+    random_state: Seed = Field(0, description="Seed, where there is chance.")
 
 
 class GatesSpec(_Section):
@@ -149,7 +202,7 @@ class JobSpec(_Section):
     name: str = Field(min_length=1, description="Name of the job, kept in every manifest.")
     input: InputSpec
     labels: list[str] = Field(min_length=2, description="Class names; their order is kept.")
-    lfs: list[str | KeywordsEntry | RegexEntry] = Field(
+    lfs: list[LFEntry] = Field(
         min_length=1, description="Python files with labeling functions, and declared functions."
     )
     gold: GoldSpec | None = None
@@ -168,14 +221,15 @@ class JobSpec(_Section):
             )
         return value
 
-    @model_validator(mode="after")
-    def _check_labels(self) -> JobSpec:
-        repeated = sorted({name for name in self.labels if self.labels.count(name) > 1})
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, value: list[str]) -> list[str]:
+        repeated = sorted({name for name in value if value.count(name) > 1})
         if repeated:
-            raise ValueError(f"labels: {', '.join(repeated)} given twice")
-        if "" in self.labels:
-            raise ValueError("labels: a class name is empty")
-        return self
+            raise ValueError(f"{', '.join(repeated)} given twice")
+        if not all(name.strip() for name in value):
+            raise ValueError("a class name is empty")
+        return value
 
 
 def load_job(path: str | Path, overrides: Sequence[str] = ()) -> tuple[JobSpec, Path]:
@@ -199,40 +253,76 @@ def load_job(path: str | Path, overrides: Sequence[str] = ()) -> tuple[JobSpec, 
         raise JobSpecError(f"{path}: no such job file; `labelmill init` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise JobSpecError(f"{path}: cannot be read: {error}") from error
+    node, value = _parse(text, path)
+    given: dict[tuple[str, ...], str] = {}
+    for override in overrides:
+        given[_override(value, override)] = f"--set {override}"
+    try:
+        job = JobSpec.model_validate(value)
+    except ValidationError as error:
+        problems = dict.fromkeys(_problem(item, node, str(path), given) for item in error.errors())
+        raise JobSpecError("\n".join(problems)) from None
+    folder = path.resolve().parent
+    return _resolve(job, folder), folder
+
+
+def _parse(text: str, path: Path) -> tuple[yaml.Node, dict[str, Any]]:
+    """Return a YAML file's nodes, which know their lines, and its value."""
     try:
         node = yaml.compose(text, yaml.SafeLoader)
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise JobSpecError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(value, dict):
+        parts = [getattr(error, "context", None), getattr(error, "problem", None)]
+        reason = ", ".join(part for part in parts if part) or str(error).partition("\n")[0]
+        raise JobSpecError(f"{path}{line}: not YAML: {reason}") from error
+    except (ValueError, RecursionError) as error:  # a date such as 2024-13-45
+        raise JobSpecError(f"{path}: not YAML: {error}") from error
+    if node is None or not isinstance(value, dict):
         raise JobSpecError(f"{path}: a job file is a mapping with name, input, labels, lfs, output")
-    for override in overrides:
-        _override(value, override)
-    try:
-        job = JobSpec.model_validate(value)
-    except ValidationError as error:
-        problems = _problems(error, value, node, str(path))
-        raise JobSpecError("\n".join(problems)) from None
-    folder = path.resolve().parent
-    return _resolve(job, folder), folder
+    repeated = [f"{path}:{line}: key {key!r} is given twice" for key, line in _repeated_keys(node)]
+    if repeated:
+        raise JobSpecError("\n".join(repeated))
+    return node, value
 
 
-def _override(value: dict[str, Any], override: str) -> None:
+def _repeated_keys(node: yaml.Node) -> Iterator[tuple[str, int]]:
+    """Yield keys that a mapping has twice; YAML would silently take the last."""
+    nodes, seen = [node], set()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            for n, (key, child) in enumerate(node.value):
+                nodes.append(child)
+                if isinstance(key, yaml.ScalarNode) and key.value in keys[:n]:
+                    yield key.value, key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+
+
+def _override(value: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Apply one ``key=value`` and return where."""
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    location = tuple(key.strip().split("."))
+    if not equals or not all(location):
         raise JobSpecError(f"--set {override}: expected key=value, such as output.uri=out/")
-    *parents, last = key.split(".")
     target = value
-    for parent in parents:
-        target = target.setdefault(parent, {})
+    for parent in location[:-1]:
+        if target.get(parent) is None:
+            target[parent] = {}
+        target = target[parent]
         if not isinstance(target, dict):
             raise JobSpecError(f"--set {override}: {parent!r} is not a section")
     try:
-        target[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        target[location[-1]] = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
         raise JobSpecError(f"--set {override}: the value is not YAML") from error
+    return location
 
 
 def _resolve(job: JobSpec, folder: Path) -> JobSpec:
@@ -253,59 +343,92 @@ def resolve_uri(uri: str, folder: Path) -> str:
     """Return `uri`, made absolute against `folder` when it is a relative local path."""
     if "://" in uri or "::" in uri or uri.startswith("/"):
         return uri
-    return str(folder / Path(uri).expanduser())
+    try:
+        return str(folder / Path(uri).expanduser())
+    except RuntimeError as error:  # ~somebody, who has no home here
+        raise JobSpecError(f"{uri}: {error}") from error
 
 
-def _problems(
-    error: ValidationError, value: dict[str, Any], node: yaml.Node | None, path: str
-) -> list[str]:
-    """Turn pydantic's errors into one line each: file:line: where: what, with the nearest key."""
-    lines: dict[str, str] = {}
-    for item in error.errors():
-        location = tuple(part for part in item["loc"] if not _is_union_tag(part))
-        where = ".".join(str(part) for part in location)
-        line = _line_of(node, location)
-        at = f"{path}:{line}" if line else path
-        if item["type"] == "extra_forbidden":
-            key = str(location[-1])
-            allowed = _allowed_keys(location[:-1])
-            close = difflib.get_close_matches(key, allowed, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"keys here: {', '.join(allowed)}"
-            message = f"unknown key {key!r}; {hint}"
-        elif item["type"] == "missing":
-            message = f"{where!r} is missing"
-        else:
-            given = "" if isinstance(item["input"], dict) else f" (got {item['input']!r:.80})"
-            text = item["msg"].removeprefix("Value error, ")
-            message = f"{where + ': ' if where else ''}{text}{given}"
-        lines.setdefault(f"{at}: {message}", where)
-    return _without_other_branches(list(lines), value)
+def _problem(
+    item: Any,  # a pydantic ErrorDetails
+    node: yaml.Node,
+    path: str,
+    overrides: Mapping[tuple[str, ...], str],
+) -> str:
+    """Turn an error of pydantic's into one line: file:line: where: what, with the nearest key."""
+    location = _without_kind(item["loc"])
+    where = ".".join(str(part) for part in location)
+    line = _line_of(node, location)
+    at = f"{path}:{line}" if line else path
+    for key, override in overrides.items():
+        common = min(len(key), len(location))
+        if common and key[:common] == tuple(str(part) for part in location[:common]):
+            at = override
+    if item["type"] in ("extra_forbidden", "invalid_key"):
+        parents = location[: -1 if item["type"] == "extra_forbidden" else -2]
+        return f"{at}: {_unknown_key(str(location[len(parents)]), parents)}"
+    if item["type"] == "union_tag_not_found" and isinstance(item["input"], dict) and item["input"]:
+        return f"{at}: {_unknown_key(str(next(iter(item['input']))), location)}"
+    if item["type"] == "missing":
+        return f"{at}: {where!r} is missing"
+    return f"{at}: {where}: {_what_is_wrong(item, location)}"
 
 
-def _is_union_tag(part: object) -> bool:
-    return part in ("KeywordsEntry", "RegexEntry", "str", "list[str]", "int")
+def _without_kind(location: Sequence[Any]) -> tuple[Any, ...]:
+    """Drop the kind of entry that pydantic puts after the position in `lfs`."""
+    in_entry = len(location) > 2 and location[0] == "lfs"
+    return (*location[:2], *location[3:]) if in_entry else tuple(location)
 
 
-def _without_other_branches(messages: list[str], value: dict[str, Any]) -> list[str]:
-    """Drop what pydantic says of union branches that the author did not mean."""
-    entries = value.get("lfs")
-    if not isinstance(entries, list):
-        return messages
-    kept = []
-    for message in messages:
-        skip = any(
-            isinstance(entry, dict)
-            and (
-                f"lfs.{n}: Input should be a valid string" in message
-                or (f"'lfs.{n}.regex' is missing" in message and "regex" not in entry)
-                or (f"'lfs.{n}.keywords' is missing" in message and "keywords" not in entry)
-                or any(f"unknown key {key!r}" in message for key in ("keywords", "regex"))
-            )
-            for n, entry in enumerate(entries)
-        )
-        if not skip:
-            kept.append(message)
-    return kept or messages
+def _unknown_key(key: str, parents: tuple[Any, ...]) -> str:
+    allowed = _allowed_keys(parents)
+    if parents[:1] == ("lfs",) and len(parents) == 2 and key in allowed:
+        return "one entry of `lfs` declares one function; put keywords and regex in two entries"
+    close = difflib.get_close_matches(key, allowed, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"keys here: {', '.join(allowed)}"
+    return f"unknown key {key!r}; {hint}"
+
+
+_WANTED = {
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be one character",
+    "list_type": "must be a list",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "dict_type": "must be a section of keys and values",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+}
+
+
+def _what_is_wrong(item: Any, location: tuple[Any, ...]) -> str:
+    value, context = item["input"], item.get("ctx", {})
+    shown = "nothing" if value is None else f"{value!r:.80}"
+    if item["type"] == "value_error":  # one of this module's own
+        return str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "too_short":
+        return f"needs at least {context['min_length']}, got {shown}"
+    if item["type"] == "model_type":
+        return f"must be a section with keys {', '.join(_allowed_keys(location))}, got {shown}"
+    if item["type"] == "union_tag_not_found":
+        return f"must be a Python file, or a mapping with keywords or regex, got {shown}"
+    if item["type"] in _WANTED:
+        quote = "; quote it" if item["type"] == "string_type" and _is_bare(value) else ""
+        return f"{_WANTED[item['type']].format(**context)}, got {shown}{quote}"
+    return f"{item['msg']}, got {shown}"
+
+
+def _is_bare(value: object) -> bool:
+    return isinstance(value, bool | int | float | datetime.date)
 
 
 def _allowed_keys(location: tuple[Any, ...]) -> list[str]:

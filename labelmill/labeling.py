@@ -7,7 +7,7 @@ How they are run over a batch is in `labelmill.apply`; how a file of them is fou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -108,11 +108,15 @@ def labeling_function(
             batch=batch,
             resources=dict(resources or {}),
             pre=tuple(pre or ()),
-            fields=None if fields is None else tuple(fields),
+            fields=None if fields is None else _names(fields),
             version=version,
         )
 
     return wrap if function is None else wrap(function)
+
+
+def _names(fields: str | Sequence[str]) -> tuple[str, ...]:
+    return (fields,) if isinstance(fields, str) else tuple(fields)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def keywords(
     name: str,
     *,
     label: str | int,
-    words: Sequence[str],
+    words: Collection[str],
     field: str = "text",
     ignore_case: bool = True,
 ) -> Matcher:
@@ -171,7 +175,7 @@ def keywords(
         >>> [money(SimpleNamespace(text=t)) for t in ("CASH now", "cashier", "a free  prize")]
         ['spam', -1, 'spam']
     """
-    if isinstance(words, str) or not words:
+    if isinstance(words, str | bytes) or not words:
         raise LabelingFunctionError(
             f"keywords {name!r}: words must be a list of at least one word, got {words!r}"
         )
@@ -181,7 +185,7 @@ def keywords(
         if not tokens:
             raise LabelingFunctionError(f"keywords {name!r}: {word!r} is an empty word")
         parts.append(r"\s+".join(re.escape(token) for token in tokens))
-    pattern = rf"(?<!\w)(?:{'|'.join(dict.fromkeys(parts))})(?!\w)"
+    pattern = rf"(?<!\w)(?:{'|'.join(sorted(set(parts)))})(?!\w)"  # `words` may be a set
     return Matcher(name, label, pattern, field, re.IGNORECASE if ignore_case else 0, "keywords")
 
 
@@ -205,9 +209,14 @@ def regex(
         >>> regex("link", label="spam", pattern=r"https?://")(SimpleNamespace(text="http://x"))
         'spam'
     """
+    if not isinstance(pattern, str):
+        raise LabelingFunctionError(
+            f"regex {name!r}: pattern must be text, got {pattern!r}; give a compiled pattern as "
+            "pattern=compiled.pattern, flags=compiled.flags"
+        )
     try:
         re.compile(pattern, flags)
-    except (re.error, TypeError, ValueError) as error:
+    except (re.error, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise LabelingFunctionError(
             f"regex {name!r}: pattern {pattern!r} does not compile: {error}"
         ) from error

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelmill.apply import Outcomes
-from labelmill.corpus import Shard
 from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccountingError
 from labelmill.gates import check_gates, refused
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
+from labelmill.shard import Shard
 from labelmill.shardwork import ShardTask
 from labelmill.store import Store
 from labelmill.versions import commit, read_manifest
@@ -104,29 +104,37 @@ def run_path(run_id: str) -> str:
     return f"_labelmill/runs/{run_id}.json"
 
 
-def publish(
-    records: Sequence[ShardRecord],
-    parameters: str,
-    summary: Mapping[str, Any],
-    repeats_across: int | None,
-    task: ShardTask,
-    run: RunInfo,
-    store: Store,
-) -> RunOutcome:
-    """Check and commit a version, and store how the run ended.
+@dataclass(frozen=True)
+class Publication:
+    """All that a version is made of.
 
-    Args:
+    Attributes:
         records: All shards.
         parameters: The label model as JSON.
         summary: What was found about functions and model.
-        repeats_across: Ids that occur more than once in the whole corpus; None when ids were not
-            checked.
+        repeats: Ids that occur more than once in the whole corpus; None when not looked for.
         task: What all shards share.
         run: The run.
+    """
+
+    records: Sequence[ShardRecord]
+    parameters: str
+    summary: Mapping[str, Any]
+    repeats: int | None
+    task: ShardTask
+    run: RunInfo
+
+
+def publish(publication: Publication, store: Store) -> RunOutcome:
+    """Check and commit a version, and store how the run ended.
+
+    Args:
+        publication: The version to be.
         store: The data set's store.
     """
+    run = publication.run
     try:
-        outcome = _publish(records, parameters, summary, repeats_across, task, run, store)
+        outcome = _publish(publication, store)
     except ConcurrentRefreshError as error:
         outcome = RunOutcome(run.id, "conflict", None, str(error))
     except LabelmillError as error:
@@ -135,18 +143,13 @@ def publish(
     return outcome
 
 
-def _publish(
-    records: Sequence[ShardRecord],
-    parameters: str,
-    summary: Mapping[str, Any],
-    repeats_across: int | None,
-    task: ShardTask,
-    run: RunInfo,
-    store: Store,
-) -> RunOutcome:
-    records = sorted(records, key=lambda record: (record.shard.name, record.shard.start))
+def _publish(publication: Publication, store: Store) -> RunOutcome:
+    run, task, summary = publication.run, publication.task, publication.summary
+    records = sorted(
+        publication.records, key=lambda record: (record.shard.name, record.shard.start)
+    )
     check_rows(records)
-    counts = _counts(records, repeats_across, len(task.table.lfs), len(task.table.class_names))
+    counts = _counts(records, publication.repeats, len(task.table.lfs), len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
     gates = check_gates(task.job, counts, parent, run.accept)
     seconds = counts.pop("lf_seconds")
@@ -162,6 +165,7 @@ def _publish(
     if stopped:
         message = "; ".join(f"gate {gate.name}: {gate.message}" for gate in stopped)
         return RunOutcome(run.id, "refused", None, message, details)
+    parameters = publication.parameters
     model_digest = json.loads(parameters)["digest"]
     model = store.put(f"models/{model_digest}.json", parameters.encode())
     files = [file for record in records for file in record.files]
@@ -205,7 +209,7 @@ def check_rows(records: Sequence[ShardRecord]) -> None:
     """
     for record in records:
         shard, voted, bad = record.shard, record.outcomes.rows, record.bad_records
-        in_votes = next(f.rows for f in record.files if f.kind == "votes")
+        in_votes = next((f.rows for f in record.files if f.kind == "votes"), None)
         if shard.rows is not None and shard.rows != voted + bad:
             raise RowAccountingError(
                 f"shard {shard.name}[{shard.start}:{shard.stop}] has {shard.rows} records, but "
@@ -219,7 +223,7 @@ def check_rows(records: Sequence[ShardRecord]) -> None:
 
 
 def _counts(
-    records: Sequence[ShardRecord], repeats_across: int | None, n_lfs: int, n_classes: int
+    records: Sequence[ShardRecord], repeats: int | None, n_lfs: int, n_classes: int
 ) -> dict[str, Any]:
     outcomes = Outcomes.zero(n_lfs)
     class_counts = [0] * n_classes
@@ -231,8 +235,8 @@ def _counts(
         "covered": sum(record.covered for record in records),
         "class_counts": class_counts,
         "bad_records": sum(record.bad_records for record in records),
-        "duplicate_ids": repeats_across or 0,
-        "duplicate_ids_checked": repeats_across is not None,
+        "duplicate_ids": repeats or 0,
+        "duplicate_ids_checked": repeats is not None,
         "duplicate_ids_within_shards": sum(record.duplicate_ids for record in records),
         "votes": list(outcomes.votes),
         "faults": list(outcomes.faults),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -18,11 +19,13 @@ def report_rows(path: str | None, rows: int) -> None:
     except OSError:  # another machine, or the launcher is gone: nobody looks
         return
     try:
-        os.write(file, f"{rows}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk: a count on a screen is no reason to fail
+            os.write(file, f"{rows}\n".encode())
     finally:
         os.close(file)
 
 
 def rows_reported(path: str) -> int:
     """Return the rows counted at `path` so far."""
-    return sum(int(line) for line in Path(path).read_text(encoding="ascii").splitlines() if line)
+    *complete, _half_written = Path(path).read_text(encoding="ascii").split("\n")
+    return sum(int(line) for line in complete if line)

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from labelmill.apply import FunctionSet, Outcomes
-from labelmill.corpus import Shard
 from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
 from labelmill.duplicates import id_digests, pack_digests
 from labelmill.errors import CorruptFileError
@@ -24,6 +23,7 @@ from labelmill.jobspec import JobSpec
 from labelmill.manifest import FileEntry
 from labelmill.readers import read_shard
 from labelmill.rowprogress import report_rows
+from labelmill.shard import Shard
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, TableWriter, input_digest
 from labelmill.votes import GOLD, LFTable, votes_schema
@@ -149,8 +149,6 @@ def _stored_votes(path: str, shard: Shard, task: ShardTask, store: Store) -> Sto
     for stored in (faults, ids):
         if stored is not None:
             store.verify(stored.stored_file)
-    for _ in file.batches():  # reads every page, so every checksum is verified
-        pass
     entry = _entry_of(data, "votes", shard, path, file.rows)
     return StoredVotes(
         entry,
@@ -260,8 +258,6 @@ def stored_table(
         try:
             data = store.get(path)
             file = TableFile(data, path)
-            for _ in file.batches():  # reads every page, so every checksum is verified
-                pass
             return _entry_of(data, kind, shard, path, file.rows), file
         except (FileNotFoundError, CorruptFileError):
             pass  # not there, or broken: make it

@@ -16,6 +16,9 @@ from labelmill.errors import CorruptFileError
 ROW_GROUP_ROWS = 1 << 17
 
 _NOTE = b"labelmill.note"
+_DIGEST_KEY = b"labelmill.digest"
+_DIGEST = b"labelmill.sha256="
+_NO_DIGEST = b"0" * 64
 
 
 def input_digest(content: Any) -> str:
@@ -56,13 +59,16 @@ class TableWriter:
         self._pending_rows += batch.num_rows
         self.rows += batch.num_rows
         if self._pending_rows >= ROW_GROUP_ROWS:
-            self._flush()
+            self._flush(self._pending_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS)
 
-    def _flush(self) -> None:
-        if self._pending_rows:
-            table = pa.Table.from_batches(self._pending, self._schema)
-            self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-        self._pending, self._pending_rows = [], 0
+    def _flush(self, rows: int) -> None:
+        """Write the first `rows` pending rows; the bytes do not tell how batches were cut."""
+        table = pa.Table.from_batches(self._pending, self._schema)
+        if rows:
+            whole = table.slice(0, rows).combine_chunks()
+            self._writer.write_table(whole, row_group_size=ROW_GROUP_ROWS)
+        self._pending = table.slice(rows).to_batches()
+        self._pending_rows -= rows
 
     def finish(self, note: Mapping[str, Any] | None = None) -> bytes:
         """Close the file.
@@ -73,34 +79,57 @@ class TableWriter:
         Returns:
             The bytes of the whole file.
         """
-        self._flush()
+        self._flush(self._pending_rows)
         if note is not None:
             text = json.dumps(note, sort_keys=True, separators=(",", ":"))
             self._writer.add_key_value_metadata({_NOTE: text.encode()})
+        self._writer.add_key_value_metadata({_DIGEST_KEY: _DIGEST + _NO_DIGEST})
         self._writer.close()
-        return self._sink.getvalue()
+        data = bytearray(self._sink.getbuffer())
+        place = _digest_place(data)
+        data[place] = _digest_of(data, place)
+        return bytes(data)
+
+
+def _digest_place(data: bytes | bytearray) -> slice:
+    """Return where in a file its digest is: Parquet's own checksums leave the footer out."""
+    found = data.rfind(_DIGEST)
+    if found < 0:
+        raise ValueError("it carries no digest")
+    return slice(found + len(_DIGEST), found + len(_DIGEST) + len(_NO_DIGEST))
+
+
+def _digest_of(data: bytes | bytearray, place: slice) -> bytes:
+    """Return the SHA-256 of a file with zeros for its digest."""
+    view = memoryview(data)
+    digest = hashlib.sha256(view[: place.start])
+    digest.update(_NO_DIGEST)
+    digest.update(view[place.stop :])
+    return digest.hexdigest().encode()
 
 
 class TableFile:
-    """A Parquet file that `TableWriter` wrote, read from its bytes with checksums verified.
+    """A Parquet file that `TableWriter` wrote, read from its bytes once their digest is verified.
 
     Args:
         data: The whole file.
         name: What error messages call it.
 
     Raises:
-        CorruptFileError: The bytes are no such file.
+        CorruptFileError: The bytes are no such file, or not all as they were written.
     """
 
     def __init__(self, data: bytes, name: str) -> None:
-        self._name = name
         try:
-            self._file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+            place = _digest_place(data)
+            if data[place] != _digest_of(data, place):
+                raise ValueError("its bytes do not match its digest")
+            self._file = pq.ParquetFile(pa.BufferReader(data))
             metadata = self._file.metadata.metadata or {}
             self.note: Mapping[str, Any] = json.loads(metadata.get(_NOTE, b"{}"))
             self.schema: pa.Schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise CorruptFileError(f"{name}: not a readable Parquet file: {error}") from error
+            raise CorruptFileError(f"{name}: not a table that labelmill wrote: {error}") from error
 
     @property
     def rows(self) -> int:
@@ -108,12 +137,5 @@ class TableFile:
         return int(self._file.metadata.num_rows)
 
     def batches(self, batch_rows: int = 1 << 14) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order.
-
-        Raises:
-            CorruptFileError: A page does not match its checksum.
-        """
-        try:
-            yield from self._file.iter_batches(batch_size=batch_rows)
-        except (pa.ArrowException, OSError) as error:
-            raise CorruptFileError(f"{self._name}: {error}") from error
+        """Yield the rows in order."""
+        yield from self._file.iter_batches(batch_size=batch_rows)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from labelmill.apply import Outcomes
-from labelmill.corpus import Shard
 from labelmill.job import PreparedJob
 from labelmill.publication import RunInfo
+from labelmill.shard import Shard
 from labelmill.shardwork import ShardTask
 from transforms.elements import ShardVotes
 from transforms.fit import FitLabelModel

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from labelmill.apply import Applied
 from labelmill.columns import columns_used, needed_columns
-from labelmill.corpus import Corpus, Shard, plan_corpus
+from labelmill.corpus import Corpus, plan_corpus
 from labelmill.errors import CorpusError, LabelingFunctionError, VersionNotFoundError
 from labelmill.gold import gold_indices, read_gold
 from labelmill.job import PreparedJob, prepare_job
@@ -19,6 +19,7 @@ from labelmill.jobspec import JobSpec, spec_content
 from labelmill.labeling import Matcher
 from labelmill.manifest import Manifest
 from labelmill.readers import read_shard
+from labelmill.shard import Shard
 from labelmill.shardwork import LAYOUT, ShardTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
@@ -35,7 +36,7 @@ class Sample:
     """Functions run on a few records of the corpus.
 
     Attributes:
-        applied: Votes, outcomes and faults; None when the corpus' first shards are empty.
+        applied: Votes, outcomes and faults; None when there is nothing to vote on.
         rows: Records of the sample.
         bytes_per_row: Mean size of a record in memory.
         seconds: Time that all functions took on it.
@@ -160,14 +161,20 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         for shard in corpus.shards
         if f"votes/{shard.id}-{task.votes_digest(shard)}.parquet" in stored
     )
-    sample = take_sample(task, prepared, corpus, SAMPLE_ROWS)
+    digest = _inputs_digest(task, corpus)
+    unchanged = not full and parent is not None and parent.inputs_digest == digest
+    sample = (
+        Sample(None, 0, 0.0, 0.0)
+        if unchanged  # then no record is read at all
+        else take_sample(task, prepared, corpus, SAMPLE_ROWS)
+    )
     return Plan(
         job,
         prepared,
         corpus,
         task,
         parent,
-        _inputs_digest(task, corpus),
+        digest,
         reused,
         sample,
         (*corpus.warnings, *_sample_warnings(sample, job, prepared.table)),

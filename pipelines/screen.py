@@ -56,19 +56,20 @@ class Screen:
         exact = all(shard.rows is not None for shard in shards)
         rows = f"{'' if exact else 'about '}{plan.rows_of(shards):,} records"
         self.line(
-            f"[bold]{printable(plan.job.name)}[/]: {len(shards)} shards, {rows}, "
+            f"[bold]{printable(plan.job.name)}[/]: {_plural(len(shards), 'shard')}, {rows}, "
             f"{sum(s.size for s in shards) / 2**20:,.1f} MB, "
-            f"{len(plan.prepared.table.lfs)} functions, {len(plan.job.labels)} classes"
+            f"{_plural(len(plan.prepared.table.lfs), 'function')}, {len(plan.job.labels)} classes"
         )
         if plan.unchanged:
             assert plan.parent is not None
             self.line(f"nothing to do: version {plan.parent.version} is up to date")
         else:
             todo = plan.to_vote
+            reused = _plural(len(shards) - len(todo), "shard")
             self.line(
-                f"to vote on: {len(todo)} shards ({plan.rows_of(todo):,} records), reused: "
-                f"{len(shards) - len(todo)} shards; about {plan.projected_seconds:.1f} s of "
-                f"function time on one core; {runner}"
+                f"to vote on: {_plural(len(todo), 'shard')} ({plan.rows_of(todo):,} records), "
+                f"reused: {reused}; about {plan.projected_seconds:.1f} s of function time on one "
+                f"core; {runner}"
             )
         self.sample_table(plan)
         self.warnings(plan.warnings)
@@ -107,10 +108,10 @@ class Screen:
         self._head(plan, finished)
         reused = details["shards_reused"]
         parts = [
-            f"{rows:,} records",
+            _plural(rows, "record"),
             f"{covered:,} covered ({_percent(covered, rows)})",
-            f"{summary['totals']['patterns']:,} vote patterns",
-            f"{counts['shards']} shards" + (f" ({reused} reused)" if reused else ""),
+            _plural(summary["totals"]["patterns"], "vote pattern"),
+            _plural(counts["shards"], "shard") + (f" ({reused} reused)" if reused else ""),
             f"{finished.seconds:.1f} s",
         ]
         self.line(", ".join(parts))
@@ -215,7 +216,7 @@ class Screen:
         """Show what the model says of itself."""
         if model["fallback"]:
             self.line(f"[bold red]majority vote was used:[/] {printable(model['fallback'])}")
-        self.warnings(model["warnings"])
+        self.warnings([w for w in model["warnings"] if not w.endswith(model["fallback"] or "\0")])
 
     def troubles(
         self, counts: Mapping[str, Any], gates: Sequence[Mapping[str, Any]], plan: Plan
@@ -224,8 +225,8 @@ class Screen:
         notes = []
         if counts["bad_records"]:
             notes.append(
-                f"{counts['bad_records']:,} bad records could not be read; they are in the data "
-                "set's faults/"
+                f"{_plural(counts['bad_records'], 'bad record')}, not readable; see faults/ in the "
+                "data set"
             )
         if counts["duplicate_ids"]:
             notes.append(
@@ -258,6 +259,10 @@ class Screen:
                 "[bold]next:[/] gold only scored this run; `gold: {fit: 0.01}` lets a random "
                 "share of it inform the model"
             )
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _percent(part: int, whole: int) -> str:

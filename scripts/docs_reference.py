@@ -23,8 +23,9 @@ def type_name(field: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[-1]
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in field:
-        return " or ".join(type_name(option, definitions) for option in field["anyOf"])
+    options = field.get("anyOf") or field.get("oneOf")
+    if options:
+        return " or ".join(type_name(option, definitions) for option in options)
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "const" in field:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from apache_beam import coders
 
 from labelmill.apply import Outcomes
-from labelmill.corpus import Shard
+from labelmill.shard import Shard
 from transforms.elements import FitResult, ShardLabels, ShardVotes
 
 

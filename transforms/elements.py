@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labelmill.apply import Outcomes
-from labelmill.corpus import Shard
 from labelmill.manifest import FileEntry
+from labelmill.shard import Shard
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import apache_beam as beam
 
 from labelmill.duplicates import count_repeats, read_range, split_ranges
-from labelmill.publication import RunInfo, ShardRecord, publish
+from labelmill.publication import Publication, RunInfo, ShardRecord, publish
 from labelmill.shardwork import ShardTask
 from labelmill.store import Store
 from transforms.elements import FitResult, ShardLabels, ShardVotes
@@ -117,12 +117,11 @@ def _commit(
 ) -> str:
     by_shard = {label.labels.shard: label for label in labels}
     records = [_record(vote, by_shard[vote.shard.id]) for vote in votes]
-    repeats_across = None
-    if task.check_ids:
-        repeats_across = sum(repeats) + sum(vote.duplicate_ids for vote in votes)
-    store = Store.open(task.output_uri)
-    outcome = publish(records, fit.parameters, fit.analysis, repeats_across, task, run, store)
-    return outcome.to_json()
+    total = sum(repeats) + sum(vote.duplicate_ids for vote in votes)
+    publication = Publication(
+        records, fit.parameters, fit.analysis, total if task.check_ids else None, task, run
+    )
+    return publish(publication, Store.open(task.output_uri)).to_json()
 
 
 def _record(votes: ShardVotes, labels: ShardLabels) -> ShardRecord:

@@ -17,10 +17,10 @@ from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
 from labelmill.apply import FunctionSet
-from labelmill.corpus import Shard
 from labelmill.dataset import labels_schema
 from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob
+from labelmill.shard import Shard
 from labelmill.shardwork import ShardTask, stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest

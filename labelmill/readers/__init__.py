@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from labelmill.readers.files import StorageOptions, resolve_planned
 from labelmill.readers.parquet import read_parquet
-from labelmill.readers.records import ID, BadRecord, ReadBatch, batch_schema
+from labelmill.readers.records import BadRecord, ReadBatch, batch_schema
 from labelmill.readers.text_shards import read_csv, read_jsonl
+from labelmill.shard import Shard
 
-if TYPE_CHECKING:
-    from labelmill.corpus import Shard
-
-__all__ = ["ID", "BadRecord", "ReadBatch", "batch_schema", "read_shard"]
+__all__ = ["BadRecord", "ReadBatch", "batch_schema", "read_shard"]
 
 _READERS = {"parquet": read_parquet, "jsonl": read_jsonl, "csv": read_csv}
 

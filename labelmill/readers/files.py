@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 from fsspec import AbstractFileSystem
@@ -16,9 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFile
 
 from labelmill.errors import CorpusError, CorpusReadError
-
-if TYPE_CHECKING:
-    from labelmill.corpus import Shard
+from labelmill.shard import Shard
 
 StorageOptions = Mapping[str, Any] | None  # values are whatever the fsspec backend takes
 

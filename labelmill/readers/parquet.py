@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +25,7 @@ from labelmill.readers.records import (
     shown,
     usable_ids,
 )
-
-if TYPE_CHECKING:
-    from labelmill.corpus import Shard
+from labelmill.shard import Shard
 
 BATCH_BYTES = 32 << 20
 """A batch of long rows has fewer of them, to stay near this."""

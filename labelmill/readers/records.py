@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-if TYPE_CHECKING:
-    from labelmill.corpus import Shard
-
-ID = "__id__"
-"""Name of the first column of every batch: the record's id, a string."""
+from labelmill.records import ID
+from labelmill.shard import Shard
 
 TEXT_CHARS = 500
 

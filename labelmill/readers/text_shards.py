@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -29,9 +28,7 @@ from labelmill.readers.text import (
     lines_of,
     without_blank,
 )
-
-if TYPE_CHECKING:
-    from labelmill.corpus import Shard
+from labelmill.shard import Shard
 
 
 def read_jsonl(

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labelmill.corpus import Shard, plan_corpus
+from labelmill.corpus import plan_corpus
 from labelmill.errors import CorpusError
+from labelmill.shard import Shard
 
 
 def write_parquet(path: Path, columns: dict[str, object], **options: object) -> Path:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelmill.apply import Outcomes
-from labelmill.corpus import Shard
 from labelmill.manifest import FileEntry
+from labelmill.shard import Shard
 from transforms.coders import RecordBatchCoder
 from transforms.elements import FitResult, ShardLabels, ShardVotes
 

@@ -1,0 +1,49 @@
+"""The Snorkel half of `comparison.py`; runs in an environment of its own, prints one JSON line."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from snorkel.labeling import LabelingFunction, PandasLFApplier
+from snorkel.labeling.model import LabelModel
+
+
+def apply(texts_file: str, patterns: list[str]) -> dict[str, float]:
+    """Time PandasLFApplier on regex functions."""
+    frame = pd.read_parquet(texts_file)
+
+    def make(n: int, pattern: str) -> LabelingFunction:
+        search = re.compile(pattern).search
+        return LabelingFunction(f"lf{n}", lambda x: 0 if search(x.text) else -1)
+
+    applier = PandasLFApplier([make(n, pattern) for n, pattern in enumerate(patterns)])
+    started = time.perf_counter()
+    votes = applier.apply(frame, progress_bar=False)
+    return {"seconds": time.perf_counter() - started, "votes": int((votes >= 0).sum())}
+
+
+def fit(folder: str) -> list[list[float]]:
+    """Fit Snorkel's label model as its tutorials do; probabilities of covered records."""
+    votes = np.load(Path(folder) / "L.npy").astype(int)
+    classes = len(json.loads((Path(folder) / "meta.json").read_text())["classes"])
+    covered = (votes >= 0).any(axis=1)
+    model = LabelModel(cardinality=classes, verbose=False)
+    model.fit(votes[covered], n_epochs=500, log_freq=500, seed=0, progress_bar=False)
+    probs: list[list[float]] = model.predict_proba(votes[covered]).tolist()
+    return probs
+
+
+def main() -> None:
+    task = json.loads(sys.stdin.read())
+    result = {"apply": apply(task["texts"], task["patterns"]) if task.get("texts") else None}
+    result["fit"] = {name: fit(folder) for name, folder in task["sets"].items()}
+    Path(task["result"]).write_text(json.dumps(result))
+
+
+main()

@@ -1,0 +1,73 @@
+"""Repeated ids: counted exactly within a shard and across shards, whatever the cut."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelmill.duplicates import (
+    N_RANGES,
+    count_repeats,
+    id_digests,
+    pack_digests,
+    read_range,
+    split_ranges,
+)
+from labelmill.errors import CorruptFileError
+from labelmill.manifest import FileEntry
+from labelmill.store import Store
+
+IDS = st.lists(st.sampled_from([f"id{i}" for i in range(30)] + ["", "ä"]), max_size=60)
+
+
+def stored(store, name, ids):
+    data, repeats = pack_digests(id_digests(pa.array(ids, pa.string())))
+    file = store.put(f"ids/{name}.bin", data)
+    return FileEntry.of(file, kind="ids", rows=len(ids) - repeats, shard=name), repeats
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store.open(tmp_path_factory.mktemp("out"))
+
+
+@given(IDS)
+def test_repeats_within_a_shard_are_exact(ids):
+    assert pack_digests(id_digests(pa.array(ids, pa.string())))[1] == len(ids) - len(set(ids))
+
+
+@given(IDS, st.randoms())
+def test_file_does_not_depend_on_the_order_of_ids(ids, random):
+    shuffled = random.sample(ids, len(ids))
+    files = [pack_digests(id_digests(pa.array(v, pa.string())))[0] for v in (ids, shuffled)]
+    assert files[0] == files[1]
+
+
+@given(st.lists(IDS, max_size=4), st.integers(1, 40))
+def test_repeats_across_shards_are_exact_for_any_cut(store, shards, ids_per_part):
+    files = [stored(store, f"s{n}", ids) for n, ids in enumerate(shards)]
+    everything = [name for ids in shards for name in ids]
+    across = sum(
+        count_repeats(read_range(store, file, first, stop) for file, _ in files)
+        for first, stop in split_ranges(len(everything), ids_per_part)
+    )
+    within = sum(repeats for _, repeats in files)
+    assert within + across == len(everything) - len(set(everything))
+
+
+@given(st.integers(0, 10**12), st.integers(1, 10**9))
+def test_ranges_cover_all_once(n_ids, ids_per_part):
+    ranges = split_ranges(n_ids, ids_per_part)
+    assert [n for first, stop in ranges for n in range(first, stop)] == list(range(N_RANGES))
+
+
+@pytest.mark.parametrize("size", [0, 100, -1])
+def test_truncated_file_is_found_out(store, size):
+    data, _ = pack_digests(id_digests(pa.array(["a"])))
+    file = store.put("ids/cut.bin", data)
+    store.put("ids/cut.bin", data[:size])
+    entry = FileEntry.of(file, kind="ids", rows=1, shard="cut")
+    with pytest.raises(CorruptFileError, match=r"ids/cut\.bin"):
+        read_range(store, entry, 0, N_RANGES)

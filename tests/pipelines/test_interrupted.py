@@ -1,0 +1,100 @@
+"""Killed runs, runs at the same time, and readers of our output that go away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from labelmill.store import Store
+from labelmill.versions import list_versions, read_manifest, verify_version
+
+ROOT = Path(__file__).parents[2]
+
+SLOW = """
+import time
+from labelmill import keywords, labeling_function
+
+money = keywords("money", label="spam", words=["cash"])
+
+
+@labeling_function(batch=True)
+def slow(batch):
+    time.sleep({seconds})
+    return ["ham" if "lunch" in text else None for text in batch["text"].to_pylist()]
+"""
+
+
+def command(job: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "pipelines", "run", str(job), *flags]
+
+
+def wait_for(folder: Path, seconds: float = 60) -> None:
+    """Wait until a file is stored in `folder`."""
+    deadline = time.monotonic() + seconds
+    while not list(folder.glob("[!.]*")):
+        assert time.monotonic() < deadline, f"nothing in {folder}"
+        time.sleep(0.02)
+
+
+def test_killed_run_publishes_nothing_and_the_rerun_resumes(make_job):
+    job = make_job()
+    (job.parent / "lfs.py").write_text(SLOW.format(seconds=0.5))
+    out = job.parent / "out"
+    process = subprocess.Popen(command(job), cwd=ROOT, stdout=subprocess.DEVNULL)
+    wait_for(out / "votes")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    store = Store.open(str(out))
+    stored = store.list("votes")
+    assert 0 < len(stored) < 3
+    assert list_versions(store) == []
+
+    subprocess.run(command(job), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+    manifest = read_manifest(store)
+    assert manifest.run["shards_reused"] >= len(stored)
+    assert verify_version(store) == []
+    subprocess.run(
+        command(job, "--set", "output.uri=calm"), cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
+    assert read_manifest(Store.open(str(job.parent / "calm"))).digest == manifest.digest
+
+
+def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(make_job):
+    job = make_job()
+    (job.parent / "lfs.py").write_text(SLOW.format(seconds=1))
+    both = [
+        subprocess.Popen(
+            command(job, "--set", f"gold.seed={n}", "--set", "gold.fit=0.5"),
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for n in range(2)
+    ]  # fmt: skip
+
+    ends = [(process.communicate(timeout=120), process.returncode) for process in both]
+
+    assert sorted(code for _, code in ends) == [0, 1]
+    loser = next(err for (_, err), code in ends if code == 1)
+    assert "version 1" in loser
+    assert "Traceback" not in loser
+    store = Store.open(str(job.parent / "out"))
+    assert list_versions(store) == [1]
+    assert verify_version(store) == []
+
+
+def test_reader_that_goes_away_does_not_undo_the_publication(make_job):
+    job = make_job()
+    read, write = os.pipe()
+    os.close(read)
+
+    done = subprocess.run(
+        command(job), cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+
+    assert "Traceback" not in done.stderr
+    assert list_versions(Store.open(str(job.parent / "out"))) == [1]
