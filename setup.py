@@ -51,7 +51,6 @@ setup(
     },
     entry_points={"console_scripts": ["labelmill=pipelines.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -23,7 +23,8 @@ def main() -> None:
     python = folder / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
-    subprocess.run([*pip, "--editable", f"{root}[dev]"], check=True)
+    constraints = str(root / "deploy" / "constraints.txt")
+    subprocess.run([*pip, "--constraint", constraints, "--editable", f"{root}[dev]"], check=True)
 
 
 main()
