@@ -24,7 +24,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -174,7 +174,7 @@ class _Describer:
         if not self._is_project(name):
             return
         try:  # the builtins of a job's function import that job's modules
-            importing = fn.__builtins__["__import__"]
+            importing = cast(Any, fn).__builtins__["__import__"]
             module = importing(name, None, None, names or ("__name__",), 0)
         except Exception as error:
             yield name, f"{type(error).__name__} when imported"
