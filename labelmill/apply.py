@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -21,6 +20,7 @@ import pyarrow as pa
 
 from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
+from labelmill.matching import MatcherSet
 from labelmill.records import ID, EditableRecord, Record, iterate_records
 from labelmill.votes import LFTable, pack_votes
 
@@ -139,11 +139,9 @@ class FunctionSet:
         self.table = table
         self._lfs = tuple(lfs)
         self._vote_codes = _vote_codes(table.class_names)
-        self._matchers = {
-            position: (re.compile(lf.pattern, lf.flags).search, self._label_of(lf))
-            for position, lf in enumerate(self._lfs)
-            if isinstance(lf, Matcher)
-        }
+        matchers = {n: lf for n, lf in enumerate(self._lfs) if isinstance(lf, Matcher)}
+        labels = {n: self._label_of(lf) for n, lf in matchers.items()}
+        self._matchers = MatcherSet(matchers, labels)
 
     def _label_of(self, matcher: Matcher) -> int:
         code = self._code(matcher.label)
@@ -171,17 +169,18 @@ class FunctionSet:
         codes = np.full((n_lfs, n_rows), _ABSTAIN, dtype=np.int16)
         view = _BatchView(batch)
         faults: list[Fault] = []
-        seconds = []
+        seconds = [0.0] * n_lfs
+        self._matchers.run(batch, codes, seconds)
         for position, lf in enumerate(self._lfs):
+            if isinstance(lf, Matcher):
+                continue
             started = time.perf_counter()
             problems: _Problems = {}
-            if position in self._matchers:
-                self._run_matcher(position, view, codes[position])
-            elif isinstance(lf, LabelingFunction) and lf.batch:
+            if isinstance(lf, LabelingFunction) and lf.batch:
                 self._run_batch(lf, batch, 0, codes[position], problems)
             else:
                 self._run_rows(lf, view, codes[position], problems)
-            seconds.append(time.perf_counter() - started)
+            seconds[position] = time.perf_counter() - started
             kept = sorted(problems)[:max_faults]
             faults += (self._fault(position, view.ids[row], problems[row]) for row in kept)
         outcomes = Outcomes(
@@ -193,13 +192,6 @@ class FunctionSet:
         )
         votes = pack_votes(batch.column(ID), codes, self.table, gold)
         return Applied(votes, outcomes, tuple(faults))
-
-    def _run_matcher(self, position: int, view: _BatchView, codes: Codes) -> None:
-        search, label = self._matchers[position]
-        lf = self._lfs[position]
-        assert isinstance(lf, Matcher)
-        hits = [row for row, text in enumerate(view.texts(lf)) if text is not None and search(text)]
-        codes[hits] = label
 
     def _run_rows(
         self, lf: AnyLabelingFunction, view: _BatchView, codes: Codes, problems: _Problems
@@ -350,7 +342,6 @@ class _BatchView:
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
         self._records: list[Record] | None = None
-        self._texts: dict[str, list[str | None]] = {}
         self._chains: dict[tuple[int, ...], list[Any]] = {}
 
     @property
@@ -362,26 +353,6 @@ class _BatchView:
         if self._records is None:
             self._records = list(iterate_records(self._batch))
         return self._records
-
-    def texts(self, matcher: Matcher) -> list[str | None]:
-        if matcher.field not in self._texts:
-            self._texts[matcher.field] = self._text_column(matcher).to_pylist()
-        return self._texts[matcher.field]
-
-    def _text_column(self, matcher: Matcher) -> pa.Array:
-        names = self._batch.schema.names
-        if matcher.field not in names:
-            raise LabelingFunctionError(
-                f"labeling function {matcher.name!r} matches column {matcher.field!r}, which the "
-                f"batch does not have (columns: {', '.join(names)})"
-            )
-        column = self._batch.column(matcher.field)
-        if not (pa.types.is_string(column.type) or pa.types.is_null(column.type)):
-            raise LabelingFunctionError(
-                f"labeling function {matcher.name!r} matches text, but column {matcher.field!r} "
-                f"is {column.type}"
-            )
-        return column
 
     def preprocessed(self, pre: tuple[Callable[[Any], Any], ...]) -> list[Any]:
         """Return the records after the preprocessors `pre`, each run once per record."""

@@ -130,6 +130,7 @@ class Matcher:
         field: The text column; a null text is an abstain.
         flags: `re` flags.
         kind: ``"keywords"`` or ``"regex"``, for tables.
+        words: The words, when `pattern` is a list of whole words; it is `pattern` that decides.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Matcher:
     field: str = "text"
     flags: int = 0
     kind: str = "regex"
+    words: tuple[str, ...] = ()
 
     def __call__(self, x: Any) -> str | int:
         """Vote on one record."""
@@ -179,14 +181,14 @@ def keywords(
         raise LabelingFunctionError(
             f"keywords {name!r}: words must be a list of at least one word, got {words!r}"
         )
-    parts = []
-    for word in words:
-        tokens = str(word).split()
-        if not tokens:
-            raise LabelingFunctionError(f"keywords {name!r}: {word!r} is an empty word")
-        parts.append(r"\s+".join(re.escape(token) for token in tokens))
-    pattern = rf"(?<!\w)(?:{'|'.join(sorted(set(parts)))})(?!\w)"  # `words` may be a set
-    return Matcher(name, label, pattern, field, re.IGNORECASE if ignore_case else 0, "keywords")
+    distinct = sorted({" ".join(str(word).split()) for word in words})  # `words` may be a set
+    if "" in distinct:
+        empty = next(word for word in words if not str(word).split())
+        raise LabelingFunctionError(f"keywords {name!r}: {empty!r} is an empty word")
+    parts = [r"\s+".join(map(re.escape, word.split(" "))) for word in distinct]
+    pattern = rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"
+    flags = re.IGNORECASE if ignore_case else 0
+    return Matcher(name, label, pattern, field, flags, "keywords", tuple(distinct))
 
 
 def regex(
@@ -220,7 +222,19 @@ def regex(
         raise LabelingFunctionError(
             f"regex {name!r}: pattern {pattern!r} does not compile: {error}"
         ) from error
-    return Matcher(name, label, pattern, field, int(flags), "regex")
+    words = _words_of(pattern, re.compile(pattern, flags).flags)
+    return Matcher(name, label, pattern, field, int(flags), "regex", words)
+
+
+_WORD_LIST = re.compile(r"(?:\(\?i\))?\\b(?:\w+|\((?:\?:)?(\w+(?: \w+)*(?:\|\w+(?: \w+)*)*)\))\\b")
+
+
+def _words_of(pattern: str, flags: int) -> tuple[str, ...]:
+    r"""Return the words of an expression that is a list of them, such as ``\b(?:cash|prize)\b``."""
+    if flags & ~(re.UNICODE | re.IGNORECASE) or not _WORD_LIST.fullmatch(pattern):
+        return ()
+    inside = pattern.removeprefix("(?i)").removeprefix("\\b").removesuffix("\\b")
+    return tuple(inside.removeprefix("(").removeprefix("?:").removesuffix(")").split("|"))
 
 
 AnyLabelingFunction = LabelingFunction | Matcher | NamedCallable
