@@ -94,7 +94,7 @@ def quality(sets, snorkel) -> None:
         covered = (votes >= 0).any(axis=1)
         votes, gold = votes[covered], gold[covered]
         table, inverse = from_dense_with_inverse(votes, n_classes=classes)
-        majority = MajorityVote(classes).fit(table).winners(table)[inverse]
+        majority = MajorityVote(classes).fit(table).predict_proba(table)[inverse]
         ours = LabelModel(classes).fit(table).predict_proba(table)[inverse]
         scores = [score(p, gold) for p in (majority, np.array(snorkel[name]), ours)]
         rows.append([(s["accuracy"], s["log_loss"]) for s in scores])

@@ -230,10 +230,6 @@ class FunctionSet:
         """Run a batch function, halving the batch on error down to the faulty records."""
         try:
             results = _as_list(lf.fn(batch, **lf.resources))
-            if len(results) != batch.num_rows:
-                raise ValueError(
-                    f"returned {len(results)} results for a batch of {batch.num_rows} records"
-                )
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -244,6 +240,13 @@ class FunctionSet:
             half = batch.num_rows // 2
             self._run_batch(lf, batch.slice(0, half), start, codes[:half], problems)
             self._run_batch(lf, batch.slice(half), start + half, codes[half:], problems)
+            return
+        if len(results) != batch.num_rows:  # nobody knows which record each is for
+            wrong = ValueError(
+                f"returned {len(results)} results for a batch of {batch.num_rows} records"
+            )
+            codes[:] = _FAULT
+            problems.update(dict.fromkeys(range(start, start + batch.num_rows), wrong))
             return
         local: _Problems = {}
         self._encode(results, codes, local)

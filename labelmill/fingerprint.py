@@ -15,7 +15,7 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -116,7 +116,9 @@ class _Describer:
 
     def _function(self, fn: FunctionType) -> Any:
         if not self._is_project(fn.__module__):
-            return ["external", fn.__module__, fn.__qualname__]
+            # A wrapper of another package holds the project's functions in its closure.
+            held = [self.describe(value) for _, value in sorted(_closure(fn).items())]
+            return ["external", fn.__module__, fn.__qualname__, held, self._attributes_of(fn)]
         definition = definition_of(fn)
         code = self._code(fn.__code__) if definition is None else _normalised(definition)
         used = sorted(self._references(fn).items())
@@ -126,7 +128,11 @@ class _Describer:
             code,
             [[name, self.describe(value)] for name, value in used],
             [self.describe(part) for part in defaults],
+            self._attributes_of(fn),
         ]
+
+    def _attributes_of(self, fn: FunctionType) -> Any:
+        return [[name, self.describe(value)] for name, value in sorted(vars(fn).items())]
 
     def _code(self, code: CodeType) -> Any:
         """Describe compiled code, for functions without source."""
@@ -149,12 +155,8 @@ class _Describer:
                 elif step.opname == "IMPORT_NAME":
                     level, names = (s.argval for s in steps[position - 2 : position])
                     values.update(self._imported(fn, step.argval, level, names))
-        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
-            try:
-                values[name] = cell.cell_contents
-            except ValueError:  # not bound yet: a recursive inner function
-                values[name] = None
-        return {name: value for name, value in values.items() if not _is_memo(name, value)}
+        values.update(_closure(fn))
+        return values
 
     def _reached(self, name: str, value: Any, attributes: list[str]) -> Iterator[tuple[str, Any]]:
         """Yield what ``name.attribute...`` means: the member of a project module, else `value`."""
@@ -189,8 +191,8 @@ class _Describer:
         if not self._is_project(module.__name__):
             return ["module", module.__name__]
         members = sorted(vars(module).items())
-        used = [[k, v] for k, v in members if not k.startswith("__") and not _is_memo(k, v)]
-        return ["module", module.__name__, [[k, self.describe(v)] for k, v in used]]
+        used = [[k, self.describe(v)] for k, v in members if not k.startswith("__")]
+        return ["module", module.__name__, used]
 
     def _class(self, cls: type) -> Any:
         if not self._is_project(cls.__module__):
@@ -202,7 +204,7 @@ class _Describer:
                 # Generated methods (of dataclasses, enums) follow from the class's source.
                 if definition is None or definition_of(part) is not None:
                     members.append([name, self.describe(part)])
-            if not (name.startswith("_") or callable(member) or hasattr(member, "__get__")):
+            if not (name.startswith("__") or callable(member) or hasattr(member, "__get__")):
                 members.append([name, self.describe(member)])
         source = None if definition is None else _normalised(definition)
         bases = [self.describe(base) for base in cls.__bases__]
@@ -214,7 +216,7 @@ class _Describer:
             return [kind, value.__name__, self.describe(value.__self__)]
         if isinstance(value, MappingProxyType):
             return [kind, self.describe(dict(value))]
-        if isinstance(getattr(value, "__wrapped__", None), FunctionType):  # functools.lru_cache
+        if isinstance(value, functools._lru_cache_wrapper):  # what it holds is results
             return [kind, self.describe(value.__wrapped__)]
         if isinstance(value, np.ndarray) and not value.dtype.hasobject:
             content = f"{value.dtype}{value.shape}".encode() + value.tobytes()
@@ -227,12 +229,10 @@ class _Describer:
         try:
             reduced = value.__reduce_ex__(4)
         except Exception:  # a lock, a database, a model's handle: its class has to do
-            state = getattr(value, "__dict__", {})
-            return [kind, self.describe(_without_memos(state))]
+            return [kind, self.describe(getattr(value, "__dict__", {}))]
         if isinstance(reduced, str):
             return [kind, reduced]
         function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
-        state = [_without_memos(part) for part in (state if type(state) is tuple else (state,))]
         listed = [list(part) if part is not None else [] for part in (items, pairs)]
         return [kind, *(self.describe(part) for part in (function, arguments, state, listed))]
 
@@ -262,19 +262,15 @@ def _functions_in(member: Any) -> list[FunctionType]:
     return [part for part in held if isinstance(part, FunctionType)]
 
 
-def _is_memo(name: str, value: Any) -> bool:
-    """Whether a value is a memo table, which grows while functions run and decides nothing."""
-    word = name.rpartition(".")[2].strip("_").lower()
-    return isinstance(value, dict) and (
-        word.startswith(("cache", "memo")) or word.endswith(("cache", "memo"))
-    )
-
-
-def _without_memos(state: Any) -> Any:
-    if not isinstance(state, Mapping):
-        return state
-    items = sorted(state.items(), key=lambda item: str(item[0]))
-    return {key: value for key, value in items if not _is_memo(str(key), value)}
+def _closure(fn: FunctionType) -> dict[str, Any]:
+    """Return the variables that `fn` closes over."""
+    values = {}
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        try:
+            values[name] = cell.cell_contents
+        except ValueError:  # not bound yet: a recursive inner function
+            values[name] = None
+    return values
 
 
 def _normalised(definition: ast.AST) -> str:

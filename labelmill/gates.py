@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from labelmill.jobspec import JobSpec
@@ -87,7 +87,11 @@ def check_gates(
     if parent is not None:
         results += _against_parent(job, counts, parent)
     return tuple(
-        GateResult(**{**r.to_dict(), "accepted": not r.passed and r.name in accept})
+        replace(
+            r,
+            accepted=not r.passed and r.name in accept,
+            message="" if r.passed else r.message,
+        )
         for r in results
     )
 

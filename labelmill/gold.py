@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from labelmill.corpus import plan_corpus
 from labelmill.errors import CorpusError
@@ -100,34 +99,35 @@ class GoldTable:
         classes: int16 array of class indices, shape (g,), null where unknown.
         where: What the file is, for messages.
 
+    Attributes:
+        digest: Digest of ids and classes, whatever the order and form of the file.
+
     Raises:
         CorpusError: An id is given two different classes.
     """
 
     def __init__(self, ids: pa.Array, classes: pa.Array, where: str) -> None:
         known = classes.is_valid()
-        self._ids, self._classes = ids.filter(known), classes.filter(known)
-        distinct: dict[str, int] = {}
-        pairs = zip(self._ids.to_pylist(), self._classes.to_pylist(), strict=True)
+        labels: dict[str, int] = {}
+        pairs = zip(ids.filter(known).to_pylist(), classes.filter(known).to_pylist(), strict=True)
         for record_id, label in pairs:
-            if distinct.setdefault(record_id, label) != label:
+            if labels.setdefault(record_id, label) != label:
                 raise CorpusError(f"{where} gives record {record_id!r} two different labels")
-        self.size = len(distinct)
+        self._labels = labels
+        self.digest = input_digest(sorted(labels.items()))
 
     def lookup(self, ids: pa.Array) -> pa.Array:
         """Return the class index of each id as int16, null where the table has none."""
-        return self._classes.take(pc.index_in(ids, value_set=self._ids))
+        get = self._labels.get
+        return pa.array([get(record_id) for record_id in ids.to_pylist()], pa.int16())
 
 
-def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> tuple[GoldTable, str]:
+def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> GoldTable:
     """Read a gold file.
 
     Args:
         gold: The section of the job file, with `uri`.
         class_names: The classes.
-
-    Returns:
-        The table and a digest of the files' fingerprints.
 
     Raises:
         CorpusError: No such file or column, a value that is no class, contradictory gold.
@@ -144,9 +144,8 @@ def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> tuple[GoldTable, st
                 raise CorpusError(f"{bad.file}{line}: gold cannot be read: {bad.reason}")
             ids.append(read.batch.column(ID))
             classes.append(gold_indices(read.batch.column(gold.column), class_names, where))
-    table = GoldTable(
+    return GoldTable(
         pa.chunked_array(ids, pa.string()).combine_chunks(),
         pa.chunked_array(classes, pa.int16()).combine_chunks(),
         gold.uri,
     )
-    return table, input_digest([[s.name, s.fingerprint] for s in corpus.shards])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -65,14 +66,26 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
             entries.append(entry.keywords if isinstance(entry, KeywordsEntry) else entry.regex)
     lfs = _load(tuple(entries), code)
     _check_names(lfs)
-    project = frozenset(file.module for file in code.files)
+    known = _fingerprints(code)
     table = LFTable(
-        tuple(LFInfo(lf.name, fingerprint(lf, project), kind_of(lf)) for lf in lfs),
+        tuple(LFInfo(lf.name, known.get(id(lf)) or fingerprint(lf), kind_of(lf)) for lf in lfs),
         tuple(job.labels),
     )
     _check_labels(lfs, table)
     FunctionSet(lfs, table)
     return PreparedJob(tuple(entries), code, table)
+
+
+@lru_cache(maxsize=8)
+def _fingerprints(code: JobCode) -> dict[int, str]:
+    """Return the fingerprint of each function of the job's modules, by the function's id.
+
+    Worked out once, when the modules are fresh: what functions remember while they run is no part
+    of them. The modules stay loaded, so the ids stay theirs.
+    """
+    project = frozenset(file.module for file in code.files)
+    functions = [lf for module in load_modules(code) for lf in functions_of(module)]
+    return {id(lf): fingerprint(lf, project) for lf in functions}
 
 
 def _check_names(lfs: list[AnyLabelingFunction]) -> None:

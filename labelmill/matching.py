@@ -80,7 +80,7 @@ class MatcherSet:
                 f"have (columns: {', '.join(batch.schema.names)})"
             )
         column = batch.column(field)
-        if pa.types.is_null(column.type):
+        if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
             return column.cast(pa.string())
         if not pa.types.is_string(column.type):
             raise LabelingFunctionError(

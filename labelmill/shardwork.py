@@ -1,15 +1,17 @@
 """What is done to one shard: its votes, dead letters and tables, taken from or put in the store.
 
-Plain functions; `transforms.shards` runs them in a pipeline. Every file is named by a digest of
-its inputs and written in one put, so that a replay or a second attempt writes the same bytes to
-the same name.
+Plain functions; `transforms.shards` runs them in a pipeline. Votes are named by a digest of their
+inputs, what is made from them by a digest of those very votes; each file is one put, so that a
+replay or a second attempt writes the same bytes to the same name. A file that a version may hold is
+never overwritten with other bytes: votes that come out differently from the same inputs (a function
+that reads more than its fingerprint tells) get a name of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -17,14 +19,14 @@ import pyarrow as pa
 from labelmill.apply import FunctionSet, Outcomes
 from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
 from labelmill.duplicates import id_digests, pack_digests
-from labelmill.errors import CorruptFileError
+from labelmill.errors import AlreadyExistsError, CorruptFileError
 from labelmill.gold import GoldTable, gold_indices
 from labelmill.jobspec import JobSpec
 from labelmill.manifest import FileEntry
 from labelmill.readers import read_shard
 from labelmill.rowprogress import report_rows
 from labelmill.shard import Shard
-from labelmill.store import Store
+from labelmill.store import Store, StoredFile
 from labelmill.tablefile import TableFile, TableWriter, input_digest
 from labelmill.votes import GOLD, LFTable, votes_schema
 
@@ -49,6 +51,7 @@ class ShardTask:
         gold_digest: Digest of the gold file, empty without one.
         reuse: Whether stored files may be used instead of computing them again.
         check_ids: Whether ids that occur twice are looked for.
+        renamed: Votes that the current version has under another name than their usual one.
         progress_path: Local file that rows done are appended to, when somebody watches.
     """
 
@@ -59,6 +62,7 @@ class ShardTask:
     gold_digest: str
     reuse: bool
     check_ids: bool
+    renamed: Mapping[str, str] = field(default_factory=dict)
     progress_path: str | None = None
 
     @property
@@ -66,6 +70,10 @@ class ShardTask:
         """The corpus column with gold, if gold is there."""
         gold = self.job.gold
         return gold.column if gold is not None and gold.uri is None else None
+
+    def votes_path(self, shard: Shard) -> str:
+        """Return the usual name of the votes of `shard`."""
+        return f"votes/{shard.id}-{self.votes_digest(shard)}.parquet"
 
     def votes_digest(self, shard: Shard) -> str:
         """Return the digest of all that determines the votes of `shard`."""
@@ -76,7 +84,7 @@ class ShardTask:
                 "reading": self.job.input.model_dump(
                     mode="json", include={"id", "types", "delimiter", "multiline", "format"}
                 ),
-                "columns": [[field.name, str(field.type)] for field in self.schema],
+                "columns": [[column.name, str(column.type)] for column in self.schema],
                 "lfs": [[lf.name, lf.fingerprint] for lf in self.table.lfs],
                 "classes": self.table.class_names,
                 "gold": self.gold_column,
@@ -87,7 +95,7 @@ class ShardTask:
     def gold_content(self) -> Any:
         """Return what determines which records have which gold in which role."""
         gold = self.job.gold
-        return None if gold is None else [gold.fit, gold.seed, self.gold_digest]
+        return None if gold is None else [gold.column, gold.fit, gold.seed, self.gold_digest]
 
 
 @dataclass(frozen=True)
@@ -129,16 +137,16 @@ def votes_of_shard(
     Raises:
         CorpusReadError: The corpus file changed or cannot be read.
     """
-    path = f"votes/{shard.id}-{task.votes_digest(shard)}.parquet"
+    path = task.votes_path(shard)
     if task.reuse:
         try:
-            return _stored_votes(path, shard, task, store)
+            return _stored_votes(task.renamed.get(path, path), shard, store)
         except (FileNotFoundError, CorruptFileError):
             pass  # not there, or broken: compute it
     return _compute_votes(path, shard, task, store, functions())
 
 
-def _stored_votes(path: str, shard: Shard, task: ShardTask, store: Store) -> StoredVotes:
+def _stored_votes(path: str, shard: Shard, store: Store) -> StoredVotes:
     data = store.get(path)
     file = TableFile(data, path)
     note = file.note
@@ -195,13 +203,11 @@ def _compute_votes(
     faults = ids = None
     duplicate_ids = 0
     if letters.rows:
-        faults_path = path.replace("votes/", "faults/", 1)
-        stored = store.put(faults_path, letters.finish())
+        stored = _put_by_content(store, "faults", shard, ".parquet", letters.finish())
         faults = FileEntry.of(stored, kind="faults", rows=letters.rows, shard=shard.id)
     if task.check_ids:
         packed, duplicate_ids = pack_digests(bytes(digests))
-        ids_path = path.replace("votes/", "ids/", 1).replace(".parquet", ".bin")
-        stored = store.put(ids_path, packed)
+        stored = _put_by_content(store, "ids", shard, ".bin", packed)
         ids = FileEntry.of(stored, kind="ids", rows=writer.rows - duplicate_ids, shard=shard.id)
     note = {
         "rows": writer.rows,
@@ -212,7 +218,9 @@ def _compute_votes(
         "bad_records": bad_records,
     }
     data = writer.finish(note)
-    entry = FileEntry.of(store.put(path, data), kind="votes", rows=writer.rows, shard=shard.id)
+    entry = FileEntry.of(
+        _put_votes(store, path, data), kind="votes", rows=writer.rows, shard=shard.id
+    )
     return StoredVotes(
         entry,
         faults,
@@ -223,6 +231,27 @@ def _compute_votes(
         TableFile(data, path),
         reused=False,
     )
+
+
+def _put_by_content(
+    store: Store, folder: str, shard: Shard, suffix: str, data: bytes
+) -> StoredFile:
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    return store.put(f"{folder}/{shard.id}-{digest}{suffix}", data)
+
+
+def _put_votes(store: Store, path: str, data: bytes) -> StoredFile:
+    """Store votes without overwriting other votes that are whole; broken ones are repaired."""
+    try:
+        store.create(path, data)
+    except AlreadyExistsError:
+        try:
+            TableFile(store.get(path), path)
+        except (FileNotFoundError, CorruptFileError):
+            return store.put(path, data)
+        other = hashlib.sha256(data).hexdigest()[:16]
+        return store.put(path.replace(".parquet", f"-{other}.parquet"), data)
+    return StoredFile(path, len(data), hashlib.sha256(data).hexdigest())
 
 
 def with_gold(batch: pa.RecordBatch, gold: GoldTable | None) -> pa.RecordBatch:

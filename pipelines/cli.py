@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -48,7 +49,7 @@ def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _consoles(as_json: bool) -> tuple[Console, Console]:
     """Return the consoles for results and for progress; results are plain when piped."""
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to cut numbers at
     out = Console(width=width, quiet=as_json, emoji=False)
     # A duplicate, because a run diverts stderr itself from Beam's worker processes.
     err = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
@@ -96,7 +97,8 @@ def plan(
     from pipelines.screen import Screen
 
     spec, folder = load_job(job, overrides)
-    made = make_plan(spec, folder, full=full)
+    with redirect_stdout(sys.stderr):  # what functions print is no result of ours
+        made = make_plan(spec, folder, full=full)
     choice = _choice(made, runner, beam_flags)
     out, _ = _consoles(as_json)
     if as_json:
@@ -130,7 +132,8 @@ def run(
     from pipelines.screen import Screen
 
     spec, folder = load_job(job, overrides)
-    made = make_plan(spec, folder, full=full)
+    with redirect_stdout(sys.stderr):  # what functions print is no result of ours
+        made = make_plan(spec, folder, full=full)
     choice = _choice(made, runner, beam_flags)
     out, err = _consoles(as_json)
     screen = Screen(out)
@@ -167,14 +170,21 @@ def run(
 
 @cli.command()
 @_job_options
-@click.option("--rows", default=10_000, show_default=True, help="Size of the sample.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Size of the sample.",
+)
 def lfs(job: Path, overrides: tuple[str, ...], as_json: bool, rows: int) -> None:
     """Show the LF table on a sample: coverage, overlap, conflict, accuracy, speed."""
     from pipelines.lfs import analyse_sample
     from pipelines.screen import Screen
 
     spec, folder = load_job(job, overrides)
-    found = analyse_sample(spec, folder, rows)
+    with redirect_stdout(sys.stderr):
+        found = analyse_sample(spec, folder, rows)
     out, _ = _consoles(as_json)
     if as_json:
         click.echo(json.dumps(found.document(), indent=2))
@@ -249,8 +259,9 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
                 traceback.print_exc()
             click.echo(f"error: {error}", err=True)
             return error.exit_code
-        except BrokenPipeError:  # the reader of our output is gone
-            return 1
+        except BrokenPipeError:  # the reader of our output is gone; what was done is done
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it ends
+            return 0
         except Exception as error:
             if debug:
                 traceback.print_exc()

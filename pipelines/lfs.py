@@ -59,7 +59,7 @@ def analyse_sample(job: JobSpec, folder: Path, rows: int) -> SampleAnalysis:
     plan = make_plan(job, folder)
     table, task = plan.prepared.table, plan.task
     functions = plan.prepared.function_set()
-    gold_file = read_gold(job.gold, job.labels)[0] if job.gold and job.gold.uri else None
+    gold_file = read_gold(job.gold, job.labels) if job.gold and job.gold.uri else None
     outcomes = Outcomes.zero(len(table.lfs))
     faults: list[Fault] = []
     tables = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +12,12 @@ import pyarrow as pa
 from labelmill.apply import Applied
 from labelmill.columns import columns_used, needed_columns
 from labelmill.corpus import Corpus, plan_corpus
-from labelmill.errors import CorpusError, LabelingFunctionError, VersionNotFoundError
+from labelmill.errors import (
+    CorpusError,
+    JobSpecError,
+    LabelingFunctionError,
+    VersionNotFoundError,
+)
 from labelmill.gold import gold_indices, read_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
@@ -26,6 +31,7 @@ from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest
 from labelmill.votes import LFTable
 from transforms.fit import quarantined
+from transforms.fitting import MODEL_VERSION
 
 SAMPLE_ROWS = 1000
 """Records that a plan runs the functions on, to find errors early and to project the time."""
@@ -48,6 +54,9 @@ class Sample:
     seconds: float
 
 
+NO_SAMPLE = Sample(None, 0, 0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything decided before a run.
@@ -59,6 +68,7 @@ class Plan:
         task: What all shards share.
         parent: Manifest of the current version, if there is one.
         inputs_digest: Digest of all that determines the result.
+        unchanged: Whether the current version is the result of these inputs, and all there.
         reused: Ids of shards whose votes are stored already.
         sample: Functions run on a few records.
         warnings: What a person should know before running.
@@ -70,18 +80,10 @@ class Plan:
     task: ShardTask
     parent: Manifest | None
     inputs_digest: str
+    unchanged: bool
     reused: frozenset[str]
     sample: Sample
     warnings: tuple[str, ...]
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the current version already is the result of these inputs."""
-        return (
-            self.task.reuse
-            and self.parent is not None
-            and self.parent.inputs_digest == self.inputs_digest
-        )
 
     @property
     def to_vote(self) -> tuple[Shard, ...]:
@@ -116,6 +118,7 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     Raises:
         LabelmillError: Whatever is wrong with the job, its functions or its corpus.
     """
+    _check_output_apart(job)
     prepared = prepare_job(job, folder)
     functions = prepared.functions()
     gold_column = job.gold.column if job.gold and not job.gold.uri else None
@@ -140,7 +143,7 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         raise CorpusError(f"{error}{_who_reads(str(error), prepared)}") from error
     _check_columns(prepared, corpus.schema)
     _check_gold_column(job, corpus)
-    gold_digest = read_gold(job.gold, job.labels)[1] if job.gold and job.gold.uri else ""
+    gold_digest = read_gold(job.gold, job.labels).digest if job.gold and job.gold.uri else ""
     task = ShardTask(
         job=job,
         table=prepared.table,
@@ -155,19 +158,20 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         parent = read_manifest(store)
     except VersionNotFoundError:
         parent = None
-    stored = set() if full else set(store.list("votes"))
-    reused = frozenset(
-        shard.id
-        for shard in corpus.shards
-        if f"votes/{shard.id}-{task.votes_digest(shard)}.parquet" in stored
-    )
+    task = replace(task, renamed=_renamed(task, corpus, parent))
     digest = _inputs_digest(task, corpus)
-    unchanged = not full and parent is not None and parent.inputs_digest == digest
-    sample = (
-        Sample(None, 0, 0.0, 0.0)
-        if unchanged  # then no record is read at all
-        else take_sample(task, prepared, corpus, SAMPLE_ROWS)
-    )
+    same = not full and parent is not None and parent.inputs_digest == digest
+    stored = set() if full else set(store.list() if same else store.list("votes"))
+    missing = [f.path for f in parent.files if f.path not in stored] if parent and same else []
+    unchanged = same and not missing
+    warnings = list(corpus.warnings)
+    if missing and parent:
+        warnings.append(
+            f"{len(missing)} files of version {parent.version} are gone from {job.output.uri}, "
+            f"such as {missing[0]}; they are made again"
+        )
+    # When nothing changed, no record is read at all.
+    sample = NO_SAMPLE if unchanged else take_sample(task, prepared, corpus, SAMPLE_ROWS)
     return Plan(
         job,
         prepared,
@@ -175,10 +179,43 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         task,
         parent,
         digest,
-        reused,
+        unchanged,
+        frozenset(s.id for s in corpus.shards if _votes_name(task, s) in stored),
         sample,
-        (*corpus.warnings, *_sample_warnings(sample, job, prepared.table)),
+        (*warnings, *_sample_warnings(sample, job, prepared.table)),
     )
+
+
+def _votes_name(task: ShardTask, shard: Shard) -> str:
+    path = task.votes_path(shard)
+    return task.renamed.get(path, path)
+
+
+def _renamed(task: ShardTask, corpus: Corpus, parent: Manifest | None) -> dict[str, str]:
+    """Return the votes that the current version has under another name than their usual one."""
+    if parent is None:
+        return {}
+    current = {file.shard: file.path for file in parent.files_of("votes")}
+    renamed = {}
+    for shard in corpus.shards:
+        usual, path = task.votes_path(shard), current.get(shard.id)
+        if path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-"):
+            renamed[usual] = path
+    return renamed
+
+
+def _check_output_apart(job: JobSpec) -> None:
+    """Check that the next run would not read this one's output as its input."""
+    uris = [job.input.uri] if isinstance(job.input.uri, str) else job.input.uri
+    output = job.output.uri.rstrip("/")
+    for uri in uris:
+        folder = uri.rstrip("/")
+        walks = "**" in folder or not set("*?[") & set(folder)
+        if walks and f"{output}/".startswith(folder.partition("*")[0].rstrip("/") + "/"):
+            raise JobSpecError(
+                f"output.uri {job.output.uri} lies inside input.uri {uri}, so the next run would "
+                "read its own labels; choose a folder beside it"
+            )
 
 
 def take_sample(task: ShardTask, prepared: PreparedJob, corpus: Corpus, rows: int) -> Sample:
@@ -197,7 +234,7 @@ def take_sample(task: ShardTask, prepared: PreparedJob, corpus: Corpus, rows: in
             applied = prepared.function_set().apply(batch, gold=gold)
             seconds = time.perf_counter() - started
             return Sample(applied, batch.num_rows, read.batch.nbytes / batch.num_rows, seconds)
-    return Sample(None, 0, 0.0, 0.0)
+    return NO_SAMPLE
 
 
 def _sample_warnings(sample: Sample, job: JobSpec, table: LFTable) -> list[str]:
@@ -223,7 +260,7 @@ def _inputs_digest(task: ShardTask, corpus: Corpus) -> str:
     content["input"] = {k: v for k, v in content["input"].items() if k != "uri"}
     return input_digest(
         {
-            "layout": LAYOUT,
+            "layout": [LAYOUT, MODEL_VERSION],
             "spec": content,
             "shards": [task.votes_digest(shard) for shard in corpus.shards],
             "gold": task.gold_content(),

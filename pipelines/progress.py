@@ -69,7 +69,7 @@ class TerminalProgress:
         task: TaskID = self._task
         before = self._labels_stored()
         started = last_listing = time.monotonic()
-        pending = {f"votes/{s.id}-{self._plan.task.votes_digest(s)}.parquet" for s in self._todo}
+        pending = {self._plan.task.votes_path(s) for s in self._todo}
         reused = len(self._plan.corpus.shards) - len(pending)
         done = labeled = 0
         while not self._stop.wait(POLL_SECONDS):

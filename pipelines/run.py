@@ -69,6 +69,8 @@ def run_plan(
     unknown = [name for name in accept if name not in GATES]
     if unknown:
         raise JobSpecError(f"--accept {unknown[0]}: no such gate; gates: {', '.join(GATES)}")
+    if plan.job.output.uri.startswith("memory:"):
+        raise JobSpecError("output.uri memory:// is gone when this process ends; name a folder")
     store = Store.open(plan.job.output.uri)
     store.check_create_only()
     started = datetime.datetime.now(datetime.UTC)
@@ -85,7 +87,7 @@ def run_plan(
     with (
         tempfile.TemporaryDirectory(prefix="labelmill-") as folder,
         quiet_beam(verbose),
-        nullcontext() if verbose else diverted_stderr(Path(folder) / "worker.log"),
+        nullcontext() if verbose else diverted_output(Path(folder) / "worker.log"),
     ):
         progress = Path(folder) / "rows"
         progress.touch()
@@ -113,8 +115,8 @@ def _run_pipeline(pipeline: beam.Pipeline) -> None:
     try:
         result = pipeline.run()
         state = result.wait_until_finish()
-    except LabelmillError:
-        raise
+    except LabelmillError as error:
+        raise type(error)(_without_beam(str(error))) from error
     except Exception as error:
         raise _own_error(error) from error
     if state not in (None, "DONE"):
@@ -124,16 +126,23 @@ def _run_pipeline(pipeline: beam.Pipeline) -> None:
 _OWN = re.compile(r"labelmill\.errors\.(\w+): (.*)")
 
 
+def _without_beam(message: str) -> str:
+    """Return a message without the step that Beam appends to it."""
+    return re.sub(r" \[while running '[^']*'\]?.*$", "", message, flags=re.DOTALL)
+
+
 def _own_error(error: Exception) -> LabelmillError:
     """Return the error of ours that a runner wrapped in text, or one that quotes the last line.
 
     Beam hands worker exceptions over as text; the last one of ours in it is the cause.
     """
     text = str(error)
+    if "KeyboardInterrupt" in text:  # Ctrl-C reached a worker thread first
+        raise KeyboardInterrupt
     found = _OWN.findall(text)
     if found:
         name, message = found[-1]
-        message = re.sub(r" \[while running '[^']*'\]?.*$", "", message)
+        message = _without_beam(message)
         cls = getattr(errors, name, LabelmillError)
         if isinstance(cls, type) and issubclass(cls, LabelmillError):
             return cls(message)
@@ -160,22 +169,27 @@ def quiet_beam(verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def diverted_stderr(path: Path) -> Iterator[None]:
-    """Send what this process and its children write to stderr to a file.
+def diverted_output(path: Path) -> Iterator[None]:
+    """Send what this process and its children write to stdout and stderr to a file.
 
-    Beam's local worker processes log there and take no option that says otherwise. Progress is
-    drawn on a duplicate of the terminal that was made before.
+    Beam's local worker processes log to stderr and take no option that says otherwise, and
+    functions may print. Progress is drawn on a duplicate of the terminal that was made before.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
+    streams = ((sys.stdout, 1), (sys.stderr, 2))
+    for stream, _ in streams:
+        stream.flush()
+    saved = [(os.dup(number), number) for _, number in streams]
     try:
         with path.open("ab") as file:
-            os.dup2(file.fileno(), 2)
+            for _, number in streams:
+                os.dup2(file.fileno(), number)
             yield
     finally:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
+        for stream, _ in streams:
+            stream.flush()
+        for copy, number in saved:
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def labelmill_version() -> str:

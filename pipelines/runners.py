@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from labelmill.errors import JobSpecError
 
@@ -53,10 +53,20 @@ def choose_runner(
         n_shards: Shards to work on, the most that processes can share.
 
     Raises:
-        JobSpecError: A flag that Beam does not know.
+        JobSpecError: A flag or a runner that Beam does not know.
     """
     check_flags(flags)
     if name.lower() not in LOCAL_NAMES:
+        known = {*StandardOptions.KNOWN_RUNNER_NAMES, *LOCAL_NAMES}
+        short = {runner.lower().removesuffix("runner"): runner for runner in known}
+        if "." not in name and name.lower().removesuffix("runner") not in short:
+            close = difflib.get_close_matches(name.lower().removesuffix("runner"), short, 1)
+            hint = (
+                f"did you mean {short[close[0]]}?"
+                if close
+                else f"known: {', '.join(sorted(known))}"
+            )
+            raise JobSpecError(f"--runner {name}: no such runner; {hint}")
         return RunnerChoice(name, tuple(flags), is_local=False, why=f"--runner {name}")
     if any(flag.startswith(("--direct_running_mode", "--direct_num_workers")) for flag in flags):
         return RunnerChoice("FnApiRunner", tuple(flags), is_local=True, why="as flags say")

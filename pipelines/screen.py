@@ -190,7 +190,12 @@ class Screen:
 
     def gold(self, gold: Mapping[str, Any] | None) -> None:
         """Show scores of model and majority vote, over all records and over covered ones."""
-        if not gold or not gold.get("eval_records"):
+        if gold and gold["fit_records"] and not gold["eval_records"]:
+            self.line(
+                f"\n{_plural(gold['fit_records'], 'gold record')} informed the fit; none were left "
+                "to score it"
+            )
+        if not gold or not gold["eval_records"]:
             return
         table = self.table(["on gold", "records", "accuracy", "95 %", "log loss", "Brier", "ECE"])
         for scope, n in (("covered", gold["eval_covered"]), ("all", gold["eval_records"])):
@@ -249,15 +254,17 @@ class Screen:
         self.line()
         self.line(f'[bold]read:[/] labelmill.open_labels("{uri}").to_table().to_pandas()')
         gold = summary["gold"]
-        if not gold:
+        if not gold and plan.job.gold is not None:
+            self.warnings(["no gold label has a record: check the id columns and gold.column"])
+        elif not gold:
             self.line(
                 "[bold]next:[/] judge 50 random records and name them as gold with fit: 1.0; that "
                 "is worth more than any label model"
             )
         elif not gold["fit_records"]:
             self.line(
-                "[bold]next:[/] gold only scored this run; `gold: {fit: 0.01}` lets a random "
-                "share of it inform the model"
+                "[bold]next:[/] gold only scored this run; --set gold.fit=0.01 lets a random share "
+                "of it inform the model"
             )
 
 

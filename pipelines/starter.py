@@ -31,7 +31,7 @@ LFS = '''\
 
 from labelmill import ABSTAIN, labeling_function, regex
 
-link = regex("link", label="spam", pattern=r"https?://|www\\\\.")
+link = regex("link", label="spam", pattern=r"https?://|www\\.")
 
 
 @labeling_function()
@@ -43,7 +43,7 @@ def shouting(x):
 @labeling_function()
 def short_and_plain(x):
     return "ham" if len(x.text) < 40 and "!" not in x.text else ABSTAIN
-'''.replace("\\\\\\\\", "\\\\")
+'''
 
 DATA = """\
 {"id": "1", "text": "Are we still on for lunch tomorrow?"}
@@ -51,7 +51,7 @@ DATA = """\
 {"id": "3", "text": "I will be ten minutes late"}
 {"id": "4", "text": "Free cash!!! click here www.example.com"}
 {"id": "5", "text": "Thanks, see you on Monday"}
-{"id": "6", "text": "CONGRATULATIONS! You are our lucky winner of a cash prize"}
+{"id": "6", "text": "CONGRATULATIONS! YOU WON A CASH PRIZE"}
 {"id": "7", "text": "Could you send me the minutes of the meeting when you have a moment, please?"}
 {"id": "8", "text": "Ok"}
 """

@@ -8,13 +8,16 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
-from labelmill.apply import Fault, FunctionSet
+from labelmill.apply import Fault, FunctionSet, Outcomes
+from labelmill.errors import CorpusError
 from labelmill.fingerprint import fingerprint
 from labelmill.labeling import AnyLabelingFunction, kind_of
 from labelmill.records import ID
 from labelmill.votes import LFInfo, LFTable
+from transforms.outcomes import MergeOutcomesFn
 
 FAULTS_SCHEMA = pa.schema(
     [pa.field(name, pa.string()) for name in ("lf", "id", "outcome", "type", "message")]
@@ -41,8 +44,9 @@ class ApplyLabelingFunctions(beam.PTransform):
         max_faults: Fault samples kept per function and batch.
 
     Returns:
-        A dict of two PCollections of `pyarrow.RecordBatch`: ``votes`` with the schema of
-        `labelmill.votes.votes_schema`, and ``faults`` with the samples.
+        A dict of PCollections: ``votes``, record batches with the schema of
+        `labelmill.votes.votes_schema`; ``faults``, record batches of samples; ``outcomes``, one
+        `labelmill.apply.Outcomes` with the exact counts of all batches, for `FitLabelModel`.
 
     Example:
         >>> import apache_beam as beam, pyarrow as pa
@@ -70,17 +74,24 @@ class ApplyLabelingFunctions(beam.PTransform):
     ) -> None:
         super().__init__()
         self._lfs = tuple(lfs)
-        self._table = table_of(lfs, class_names)
+        self.table = table_of(lfs, class_names)
         self._id_column = id_column
         self._max_faults = max_faults
 
     def expand(self, batches: beam.PCollection[pa.RecordBatch]) -> dict[str, Any]:
-        """Return votes and faults."""
+        """Return votes, faults and outcomes."""
         apply = beam.ParDo(
-            _ApplyFn(self._lfs, self._table, self._id_column, self._max_faults)
-        ).with_output_types(pa.RecordBatch, faults=pa.RecordBatch)
-        outputs = batches | "ApplyFunctions" >> apply.with_outputs("faults", main="votes")
-        return {"votes": outputs.votes, "faults": outputs.faults}
+            _ApplyFn(self._lfs, self.table, self._id_column, self._max_faults)
+        ).with_output_types(pa.RecordBatch, faults=pa.RecordBatch, outcomes=Outcomes)
+        outputs = batches | "ApplyFunctions" >> apply.with_outputs(
+            "faults", "outcomes", main="votes"
+        )
+        outcomes = (
+            outputs.outcomes
+            | "Unwindow" >> beam.WindowInto(GlobalWindows())
+            | "MergeOutcomes" >> beam.CombineGlobally(MergeOutcomesFn(len(self._lfs)))
+        )
+        return {"votes": outputs.votes, "faults": outputs.faults, "outcomes": outcomes}
 
 
 class _ApplyFn(beam.DoFn):
@@ -107,13 +118,24 @@ class _ApplyFn(beam.DoFn):
             with_id(batch, self._id_column), max_faults=self._max_faults
         )
         yield applied.votes
+        yield beam.pvalue.TaggedOutput("outcomes", applied.outcomes)
         if applied.faults:
             yield beam.pvalue.TaggedOutput("faults", faults_batch(applied.faults))
 
 
 def with_id(batch: pa.RecordBatch, id_column: str) -> pa.RecordBatch:
-    """Return `batch` with the column `id_column` as text under the name that labelmill uses."""
+    """Return `batch` with the column `id_column` as text under the name that labelmill uses.
+
+    Raises:
+        CorpusError: There is no such column, or it holds nulls.
+    """
+    if id_column not in batch.schema.names:
+        raise CorpusError(
+            f"a batch has no id column {id_column!r} (columns: {', '.join(batch.schema.names)})"
+        )
     ids = batch.column(id_column).cast(pa.string())
+    if ids.null_count:
+        raise CorpusError(f"{ids.null_count} of {len(ids)} ids in column {id_column!r} are null")
     return pa.RecordBatch.from_arrays([ids, *batch.columns], names=[ID, *batch.schema.names])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindows
 
 from labelmill.apply import Outcomes
 from labelmill.jobspec import ModelSpec
@@ -24,9 +25,8 @@ class FitLabelModel(beam.PTransform):
     Args:
         table: The functions and classes that the blocks' indices mean.
         model: Which label model.
-        outcomes: Optional singleton side input, a PCollection of `labelmill.apply.Outcomes` as a
-            dict; functions that failed on more than `max_fault_rate` of their records lose their
-            votes.
+        outcomes: Optional PCollection of one `labelmill.apply.Outcomes`; functions that failed on
+            more than `max_fault_rate` of the records lose their votes.
         max_fault_rate: That share.
 
     Returns:
@@ -63,7 +63,9 @@ class FitLabelModel(beam.PTransform):
 
     def expand(self, blocks: beam.PCollection[pa.RecordBatch]) -> beam.PCollection[FitResult]:
         """Return the fitted parameters."""
-        side: dict[str, Any] = {"blocks": beam.pvalue.AsList(blocks)}
+        # One fit for all records, however they are windowed.
+        everything = blocks | "Unwindow" >> beam.WindowInto(GlobalWindows())
+        side: dict[str, Any] = {"blocks": beam.pvalue.AsList(everything)}
         if self._outcomes is not None:
             side["outcomes"] = beam.pvalue.AsSingleton(self._outcomes)
         return (

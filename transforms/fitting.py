@@ -19,6 +19,9 @@ from labelmodel.parameters import from_json, names, to_json
 from labelmodel.patterns import PatternTable
 from transforms.elements import FitResult
 
+MODEL_VERSION = 1
+"""Changes when the same votes would get other labels; then models and labels are made again."""
+
 Model = LabelModel | MajorityVote
 
 
@@ -119,7 +122,7 @@ def _gold_scores(patterns: PatternTable, model: Model) -> dict[str, Any] | None:
     judged = patterns.take(np.flatnonzero(patterns.eval_gold >= 0))
     if not len(judged):
         return None if not fit_records else {"fit_records": fit_records, "eval_records": 0}
-    majority = MajorityVote(patterns.n_classes, np.asarray(model.class_balance_)).fit(patterns)
+    majority = MajorityVote(patterns.n_classes).fit(patterns)
     covered = judged.n_votes > 0
     result: dict[str, Any] = {
         "fit_records": fit_records,
@@ -128,7 +131,7 @@ def _gold_scores(patterns: PatternTable, model: Model) -> dict[str, Any] | None:
     }
     guesses = (
         ("model", model.predict_proba(_without_gold(judged))),
-        ("majority_vote", majority.winners(judged)),
+        ("majority_vote", majority.predict_proba(_without_gold(judged))),
     )
     for name, probs in guesses:
         result[name] = {

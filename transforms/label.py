@@ -26,7 +26,7 @@ class Labeler:
     """
 
     def __init__(self, fit: FitResult, table: LFTable) -> None:
-        self._dropped = fit.dropped
+        self.fit = fit
         self._table = table
         self._model = load_model(fit, table)
         self._names = pa.array(table.class_names, pa.string())
@@ -42,7 +42,7 @@ class Labeler:
             of each record, int64, shape (rows,).
         """
         n_classes = len(self._table.class_names)
-        arrays = unpack_votes(votes).without(self._dropped)
+        arrays = unpack_votes(votes).without(self.fit.dropped)
         patterns, inverse = count_patterns_with_inverse(
             arrays.indptr,
             arrays.lfs,

@@ -18,6 +18,7 @@ from apache_beam.utils.shared import Shared
 
 from labelmill.apply import FunctionSet
 from labelmill.dataset import labels_schema
+from labelmill.errors import CorpusReadError
 from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob
 from labelmill.shard import Shard
@@ -26,6 +27,7 @@ from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
 from transforms.apply import NAMESPACE
 from transforms.elements import FitResult, ShardLabels, ShardVotes
+from transforms.fitting import MODEL_VERSION
 from transforms.label import Labeler
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
@@ -89,6 +91,7 @@ class _ShardFn(beam.DoFn):
         self._task = task
         self._shared_gold = Shared()
         self._store: Store | None = None
+        self._gold: GoldTable | None = None
 
     def setup(self) -> None:
         self._store = Store.open(self._task.output_uri)
@@ -101,12 +104,13 @@ class _ShardFn(beam.DoFn):
         gold = self._task.job.gold
         if gold is None or gold.uri is None:
             return None
-        table = self._shared_gold.acquire(
-            lambda: read_gold(gold, self._task.table.class_names)[0],
-            tag=self._task.gold_digest,
-        )
-        assert isinstance(table, GoldTable)
-        return table
+        if self._gold is None:  # Shared alone keeps one object a process alive: hold it here
+            self._gold = self._shared_gold.acquire(
+                lambda: read_gold(gold, self._task.table.class_names), tag=self._task.gold_digest
+            )
+            if self._gold.digest != self._task.gold_digest:
+                raise CorpusReadError(f"{gold.uri} changed since it was planned; run again")
+        return self._gold
 
 
 class _VoteShardFn(_ShardFn):
@@ -114,18 +118,19 @@ class _VoteShardFn(_ShardFn):
         super().__init__(task)
         self._prepared = prepared
         self._shared_functions = Shared()
+        self._ready: FunctionSet | None = None
         self._records = Metrics.counter(NAMESPACE, "records")
         self._reused = Metrics.counter(NAMESPACE, "shards_reused")
 
     def _functions(self) -> FunctionSet:
-        functions = self._shared_functions.acquire(self._prepared.function_set)
-        assert isinstance(functions, FunctionSet)
-        return functions
+        if self._ready is None:
+            self._ready = self._shared_functions.acquire(self._prepared.function_set)
+        return self._ready
 
     def process(self, shard: Shard) -> Iterator[Any]:
         task = self._task
         votes = votes_of_shard(shard, task, self.store(), self._functions)
-        digest = input_digest([task.votes_digest(shard), task.gold_content()])
+        digest = input_digest([votes.entry.sha256, task.gold_content()])
         entry, file = stored_table(
             f"patterns/{shard.id}-{digest}.parquet",
             "patterns",
@@ -164,11 +169,18 @@ class _LabelShardFn(_ShardFn):
     def __init__(self, task: ShardTask) -> None:
         super().__init__(task)
         self._shared_labeler = Shared()
+        self._labeler: Labeler | None = None
 
     def process(self, votes: ShardVotes, fit: FitResult) -> Iterator[ShardLabels]:
         task, shard = self._task, votes.shard
         digest = input_digest(
-            [task.votes_digest(shard), task.gold_content(), fit.parameters, list(fit.dropped)]
+            [
+                votes.votes.sha256,
+                task.gold_content(),
+                fit.parameters,
+                list(fit.dropped),
+                MODEL_VERSION,
+            ]
         )
         note = {"covered": 0, "class_counts": [0] * len(task.table.class_names)}
         schema = labels_schema(len(task.table.class_names), with_gold=task.job.gold is not None)
@@ -186,8 +198,11 @@ class _LabelShardFn(_ShardFn):
         self, votes: ShardVotes, fit: FitResult, note: dict[str, Any]
     ) -> Iterator[pa.RecordBatch]:
         table = self._task.table
-        labeler = self._shared_labeler.acquire(lambda: Labeler(fit, table), tag=fit.parameters)
-        assert isinstance(labeler, Labeler)
+        if self._labeler is None or self._labeler.fit != fit:
+            self._labeler = self._shared_labeler.acquire(
+                lambda: Labeler(fit, table), tag=(fit.parameters, fit.dropped)
+            )
+        labeler = self._labeler
         data = self.store().get(votes.votes.path)
         gold = self.gold_table()
         for batch in TableFile(data, votes.votes.path).batches(1 << 16):

@@ -59,7 +59,8 @@ def fingerprint(fs: AbstractFileSystem, path: str, info: Mapping[str, Any] | Non
     """
     if isinstance(fs, LocalFileSystem):
         stat = Path(path).stat()
-        return f"size-mtime:{stat.st_size}-{stat.st_mtime_ns}"
+        # ctime too: archives and rsync give another content the time of the first
+        return f"size-mtime-ctime:{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}"
     for known in (info, None):
         entry = fs.info(path) if known is None else known
         for key in _STRONG_KEYS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from labelmill.errors import CorpusError
 from labelmill.readers.files import (
@@ -95,17 +97,24 @@ def list_files(
             return _source_file(fs, entry[0], entry[1], name, file_format)
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            found |= {file.uri: file for file in pool.map(describe, entries.items())}
+            for file in pool.map(describe, entries.items()):
+                found.setdefault(_identity(file), file)
     files = sorted(found.values(), key=lambda file: file.name)
     _check_one_format(files)
     return files, warnings
+
+
+def _identity(file: SourceFile) -> str:
+    """What two spellings of one file have in common."""
+    local = isinstance(file.fs, LocalFileSystem)
+    return os.path.realpath(file.path) if local else file.uri
 
 
 def _list(fs: AbstractFileSystem, path: str) -> tuple[dict[str, Mapping[str, Any]], str, bool]:
     """Entries by path, the base folder of their names, and whether a folder was walked."""
     if fs.isfile(path):  # first, so that a name may hold [ or *
         return {path: fs.info(path)}, path.rpartition("/")[0], False
-    if not _MAGIC.isdisjoint(path):
+    if not _MAGIC.isdisjoint(path) and not fs.isdir(path):
         parts = path.split("/")
         static = next(i for i, part in enumerate(parts) if not _MAGIC.isdisjoint(part))
         base = "/".join(parts[:static])

@@ -256,12 +256,12 @@ def test_batch_result_that_is_not_one_vote_a_record_is_a_fault(result):
     assert counts_of(applied) == ((0,), (3,), (0,))
 
 
-def test_batch_function_that_drops_rows_faults_only_there():
+def test_batch_result_of_the_wrong_length_is_a_fault_of_the_whole_batch():
     def non_null(batch):
         return [1 for text in batch["text"].to_pylist() if text is not None]
 
     applied = run(batch_function(non_null), batch=batch_of(text=["a", None, "b"]))
-    assert (labels_of(applied), applied.outcomes.faults) == ([[1], [], [1]], (1,))
+    assert (labels_of(applied), applied.outcomes.faults) == ([[], [], []], (3,))
 
 
 def test_batch_function_that_raises_on_one_record_faults_only_there():

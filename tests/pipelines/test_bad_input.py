@@ -332,3 +332,25 @@ def test_output_that_cannot_be_written(make_job, capfd):
     (job.parent / "out").mkdir(mode=0o500)
 
     assert "out" in fails(capfd, 1, "run", job)
+
+
+def test_output_inside_the_input_folder_is_refused(make_job, capfd):
+    job = make_job(input={"uri": "data", "id": "id"}, output={"uri": "data/out"})
+
+    assert "lies inside input.uri" in fails(capfd, 2, "run", job)
+
+
+def test_unknown_runner_is_named_with_the_nearest_one(make_job, capfd):
+    err = fails(capfd, 2, "run", make_job(), "--runner", "Flinkk")
+
+    assert "no such runner; did you mean FlinkRunner?" in err
+
+
+def test_gold_that_matches_no_record_is_said(make_job, capfd):
+    job = make_job(gold={"column": "truth", "uri": "gold.csv", "id": "who"})
+    (job.parent / "gold.csv").write_text("who,truth\nx1,spam\n")
+    capfd.readouterr()
+
+    assert labelmill_command(["run", str(job)]) == 0
+
+    assert "no gold label has a record" in capfd.readouterr()[0]

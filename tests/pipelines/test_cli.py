@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -274,3 +276,79 @@ def test_function_above_the_fault_rate_is_not_used_and_the_screen_says_so(make_j
     assert "labeling function 'bad' failed on 60 of 100 sampled records" in err
     labels = labelmill.open_labels(job.parent / "out").to_table().to_pylist()
     assert max(row["n_votes"] for row in labels) == 1
+
+
+def test_full_run_that_comes_out_otherwise_leaves_published_versions_as_they_were(make_job, capfd):
+    job = make_job(gold=None)
+    words = job.parent / "words.txt"
+    words.write_text("cash")
+    (job.parent / "lfs.py").write_text(
+        "from labelmill import keywords, labeling_function\n"
+        "ham = keywords('ham', label='ham', words=['lunch'])\n"
+        "@labeling_function()\n"
+        "def listed(x):\n"
+        f"    return 'spam' if open({str(words)!r}).read() in x.text else None\n"
+    )
+    call(capfd, "run", job)
+    before = read_manifest(store_of(job))
+    words.write_text("hello")
+
+    code, _, _ = call(capfd, "run", job, "--full", "--set", "gates.min_coverage=1")
+
+    assert code == 3
+    assert verify_version(store_of(job), 1) == []
+    assert call(capfd, "run", job, "--full", "--accept", "label_shift")[0] == 0
+    after = read_manifest(store_of(job))
+    assert after.counts["votes"] != before.counts["votes"]
+    assert verify_version(store_of(job), 1) == verify_version(store_of(job), 2) == []
+    (job.parent / "data" / "9.jsonl").write_text('{"id": "new", "text": "cash"}\n')
+    document = json.loads(call(capfd, "run", job, "--json")[1])
+    assert document["details"]["shards_reused"] == 3  # those of the current version
+    votes = {f.shard: f.sha256 for f in read_manifest(store_of(job)).files_of("votes")}
+    assert {f.shard: f.sha256 for f in after.files_of("votes")}.items() <= votes.items()
+
+
+def test_another_column_of_the_gold_file_is_other_gold(make_job, capfd):
+    job = make_job(gold={"column": "truth", "uri": "gold.csv", "id": "who"})
+    (job.parent / "gold.csv").write_text("who,truth,other\nm00003,spam,ham\nm00004,ham,spam\n")
+    call(capfd, "run", job)
+
+    call(capfd, "run", job, "--set", "gold.column=other")
+
+    table = labelmill.open_labels(job.parent / "out").to_table()
+    found = {row["id"]: row["gold"] for row in table.to_pylist() if row["gold"]}
+    assert found == {"m00003": "ham", "m00004": "spam"}
+
+
+def test_files_of_the_current_version_that_are_gone_are_made_again(make_job, capfd):
+    job = make_job()
+    call(capfd, "run", job)
+    next((job.parent / "out" / "labels").iterdir()).unlink()
+
+    code, out, err = call(capfd, "run", job)
+
+    assert code == 0
+    assert "1 files of version 1 are gone" in err
+    assert "published version 2" in out
+    assert verify_version(store_of(job)) == []
+
+
+def test_what_functions_print_is_no_part_of_the_result(make_job):
+    job = make_job()
+    lfs = job.parent / "lfs.py"
+    lfs.write_text(lfs.read_text() + "\nprint('hello from lfs')\n")
+    command = [sys.executable, "-m", "pipelines", "run", str(job), "--json"]
+
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout)["status"] == "published"
+
+
+def test_one_file_under_two_spellings_is_read_once(make_job, capfd):
+    job = make_job(input={"uri": ["data/0.jsonl", "./data/0.jsonl", "data/../data/0.jsonl"]})
+
+    document = json.loads(call(capfd, "run", job, "--json")[1])
+
+    assert document["details"]["counts"]["rows"] == 100

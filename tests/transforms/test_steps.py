@@ -197,3 +197,27 @@ def test_quarantine_counts_faults_and_invalid_results_against_all_records():
     outcomes = Outcomes(100, (0, 0, 0), (10, 11, 6), (0, 0, 6), (0.0, 0.0, 0.0))
 
     assert quarantined(outcomes, 0.10) == (1, 2)
+
+
+def test_one_model_is_fitted_to_all_windows():
+    rng = np.random.default_rng(2)
+    batches = [vote_batch(rng.integers(-1, 2, size=(3, 20)), n * 20) for n in range(3)]
+    with beam.Pipeline(runner="FnApiRunner") as p:
+        votes = p | beam.Create(batches) | beam.WindowInto(beam.window.FixedWindows(10))
+        fitted = votes | CountVotePatterns() | FitLabelModel(TABLE)
+        assert_that(fitted | beam.Map(lambda f: f.analysis["totals"]["rows"]), equal_to([60]))
+
+
+def test_exact_outcomes_of_functions_quarantine_those_that_fail():
+    @labeling_function()
+    def broken(x):
+        raise KeyError(x.text)
+
+    lfs = [keywords("money", label="spam", words=["cash"]), broken]
+    batch = pa.RecordBatch.from_pydict({"key": ["a", "b"], "text": ["cash", "t"]})
+    with beam.Pipeline(runner="FnApiRunner") as p:
+        apply = ApplyLabelingFunctions(lfs, ["ham", "spam"], id_column="key")
+        applied = p | beam.Create([batch]) | apply
+        blocks = applied["votes"] | CountVotePatterns()
+        fit = blocks | FitLabelModel(apply.table, outcomes=applied["outcomes"], max_fault_rate=0.5)
+        assert_that(fit | beam.Map(lambda f: f.dropped), equal_to([(1,)]))
