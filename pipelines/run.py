@@ -6,6 +6,7 @@ import datetime
 import logging
 import os
 import re
+import socket
 import sys
 import tempfile
 import uuid
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PortableOptions
 
 from labelmill import errors
 from labelmill.errors import JobSpecError, LabelmillError
@@ -25,6 +27,8 @@ from labelmill.store import Store
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
+
+CONNECT_SECONDS = 10
 
 Watch = Callable[[Plan, str], AbstractContextManager[object]]
 """Given a plan and the file that rows done are reported to, shows progress while it is open."""
@@ -71,6 +75,7 @@ def run_plan(
         raise JobSpecError(f"--accept {unknown[0]}: no such gate; gates: {', '.join(GATES)}")
     if plan.job.output.uri.startswith("memory:"):
         raise JobSpecError("output.uri memory:// is gone when this process ends; name a folder")
+    _check_endpoint(choice)
     store = Store.open(plan.job.output.uri)
     store.check_create_only()
     started = datetime.datetime.now(datetime.UTC)
@@ -109,6 +114,25 @@ def run_plan(
         ) from None
     ended = datetime.datetime.now(datetime.UTC)
     return Finished(outcome, choice, (ended - started).total_seconds())
+
+
+def _check_endpoint(choice: RunnerChoice) -> None:
+    """Check that a job service answers where the flags say; Beam would wait for it in silence.
+
+    Raises:
+        LabelmillError: Nothing answers.
+    """
+    endpoint = choice.options().view_as(PortableOptions).job_endpoint
+    host, colon, port = (endpoint or "").rpartition(":")
+    if not colon or not port.isdigit():  # none, or `embed`
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise LabelmillError(
+            f"no job service answers at {endpoint} (--job_endpoint): {error}; start it, or name "
+            "another"
+        ) from error
 
 
 def _run_pipeline(pipeline: beam.Pipeline) -> None:

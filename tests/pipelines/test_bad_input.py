@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import socket
 from pathlib import Path
 
 import pyarrow as pa
@@ -354,3 +355,15 @@ def test_gold_that_matches_no_record_is_said(make_job, capfd):
     assert labelmill_command(["run", str(job)]) == 0
 
     assert "no gold label has a record" in capfd.readouterr()[0]
+
+
+def test_job_service_that_does_not_answer_is_named(make_job, capfd):
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("localhost", 0))
+        endpoint = f"localhost:{taken.getsockname()[1]}"
+
+        err = fails(
+            capfd, 1, "run", make_job(), "--runner=PortableRunner", f"--job_endpoint={endpoint}"
+        )
+
+    assert f"no job service answers at {endpoint} (--job_endpoint)" in err
