@@ -61,20 +61,26 @@ class InputSpec(_Section):
 
     uri: Annotated[str | list[str], BeforeValidator(_are_uris)] = Field(
         description="File, glob or folder, or a list of them; any fsspec URL. Relative paths "
-        "start at the job file's folder."
+        "start at the job file's folder. Folders are walked; names in them that begin with `_` or "
+        "`.` are skipped."
     )
     id: str | None = Field(
         None,
         description="Id column. Without one, ids are `<file>#<row>`, stable while the file is.",
     )
     format: Literal["parquet", "jsonl", "csv"] | None = Field(
-        None, description="Format; from the suffix when not given. Compression is by suffix."
+        None,
+        description="Format, where the suffix does not tell: `.parquet` `.pq`, `.jsonl` "
+        "`.ndjson` `.json`, `.csv` `.tsv` (tabs). A further suffix tells how text is compressed: "
+        "`.gz` `.bz2` `.zst` `.xz`.",
     )
     columns: list[str] | None = Field(
         None, description="Columns to read; found from the functions' source when not given."
     )
     types: dict[str, str] = Field(
-        default_factory=dict, description="Column types of CSV and JSONL files, where not inferred."
+        default_factory=dict,
+        description="Types of columns of CSV and JSONL files, in place of the inferred ones: "
+        "`string`, `int32`, `int64`, `float32`, `float64`, `bool`, `timestamp` (ISO 8601, UTC).",
     )
     delimiter: str = Field(",", min_length=1, max_length=1, description="CSV delimiter.")
     multiline: bool = Field(
@@ -146,7 +152,9 @@ class GoldSpec(_Section):
     )
     id: str = Field("id", description="Id column of the gold file.")
     fit: Fraction = Field(
-        0.0, description="Share of gold records given to the fit, chosen by a hash of their id."
+        0.0,
+        description="Share of gold records given to the fit, chosen by a hash of their id; the "
+        "rest scores. 1.0 for some 50 random records that should all inform it, 0.5 to do both.",
     )
     seed: Seed = Field(0, description="Seed of that choice.")
 

@@ -16,6 +16,29 @@ HEAD = """\
 One YAML file per job. Unknown keys are errors. Relative paths start at the job file's folder.
 `labelmill schema` prints the JSON Schema for editors; this page is generated from it
 (`make docs`).
+
+All sections in one job; `name`, `input`, `labels`, `lfs` and `output` are enough:
+
+```yaml
+name: spam
+input:
+  uri: [data/2024/, "data/2025-*.csv.gz"]
+  id: id
+  format: csv
+  types: {id: string}
+labels: [ham, spam]
+lfs:
+  - lfs.py
+  - keywords: {name: money, label: spam, words: [cash, "free prize"], field: text}
+  - regex: {name: link, label: spam, pattern: 'https?://', ignore_case: true}
+output: {uri: "s3://bucket/spam"}
+gold: {column: truth, uri: judged.csv, id: id, fit: 0.5}
+model: {name: default}
+gates: {min_coverage: 0.5, max_label_shift: 0.05}
+runner: {name: local, options: [--direct_num_workers=4]}
+```
+
+Any value can be given on the command line as well: `--set gold.fit=1.0`.
 """
 
 
