@@ -7,6 +7,7 @@ outcomes: vote, abstain, fault (it raised) or invalid (what it returned is no cl
 from __future__ import annotations
 
 import copy
+import difflib
 import math
 import time
 import traceback
@@ -146,9 +147,12 @@ class FunctionSet:
     def _label_of(self, matcher: Matcher) -> int:
         code = self._code(matcher.label)
         if code < 0:
+            names = self.table.class_names
+            close = difflib.get_close_matches(str(matcher.label), names, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "add it to `labels`"
             raise LabelingFunctionError(
                 f"labeling function {matcher.name!r} votes for {matcher.label!r}, which is not a "
-                f"class of this job: {', '.join(self.table.class_names)}"
+                f"class of this job ({', '.join(names)}); {hint}"
             )
         return code
 

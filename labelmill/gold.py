@@ -65,6 +65,29 @@ def gold_indices(values: pa.Array, class_names: Sequence[str], where: str) -> pa
     return pa.array(codes, pa.int16()).take(encoded.indices)
 
 
+def take_gold(
+    batch: pa.RecordBatch, column: str | None, class_names: Sequence[str], uri: str
+) -> tuple[pa.RecordBatch, pa.Array | None]:
+    """Take a batch's gold column out, so that no function sees it.
+
+    Args:
+        batch: Records.
+        column: The gold column, or None when the corpus has none.
+        class_names: The classes.
+        uri: The file, for messages.
+
+    Returns:
+        The other columns, and the gold as int16 class indices, null where unknown.
+
+    Raises:
+        CorpusError: A value is no class.
+    """
+    if column is None:
+        return batch, None
+    gold = gold_indices(batch.column(column), class_names, f"column {column!r} of {uri}")
+    return batch.drop_columns([column]), gold
+
+
 def split_gold(ids: pa.Array, gold: Classes, *, fit: float, seed: int) -> tuple[Classes, Classes]:
     """Split gold into the records that inform the fit and those that only score.
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from labelmill.code import JobCode, collect_code, functions_of, load_modules
 from labelmill.errors import LabelingFunctionError
 from labelmill.fingerprint import fingerprint
 from labelmill.jobspec import JobSpec, KeywordsEntry, KeywordsSpec, RegexSpec, resolve_uri
-from labelmill.labeling import AnyLabelingFunction, Matcher, keywords, kind_of, regex
+from labelmill.labeling import AnyLabelingFunction, keywords, kind_of, regex
 from labelmill.votes import LFInfo, LFTable
 
 
@@ -71,8 +70,7 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
         tuple(LFInfo(lf.name, known.get(id(lf)) or fingerprint(lf), kind_of(lf)) for lf in lfs),
         tuple(job.labels),
     )
-    _check_labels(lfs, table)
-    FunctionSet(lfs, table)
+    FunctionSet(lfs, table)  # finds matchers that vote for what is no class
     return PreparedJob(tuple(entries), code, table)
 
 
@@ -99,18 +97,6 @@ def _check_names(lfs: list[AnyLabelingFunction]) -> None:
             f"labeling function name {repeated[0]!r} is used {names.count(repeated[0])} times; "
             "names must be unique within a job"
         )
-
-
-def _check_labels(lfs: list[AnyLabelingFunction], table: LFTable) -> None:
-    for lf in lfs:
-        if isinstance(lf, Matcher) and isinstance(lf.label, str):
-            close = difflib.get_close_matches(lf.label, table.class_names, 1)
-            if lf.label not in table.class_names:
-                hint = f"did you mean {close[0]!r}?" if close else "add it to `labels`"
-                raise LabelingFunctionError(
-                    f"labeling function {lf.name!r} votes for {lf.label!r}, which is not a class "
-                    f"of this job ({', '.join(table.class_names)}); {hint}"
-                )
 
 
 def _load(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from labelmill.apply import FunctionSet, Outcomes
 from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
 from labelmill.duplicates import id_digests, pack_digests
 from labelmill.errors import AlreadyExistsError, CorruptFileError
-from labelmill.gold import GoldTable, gold_indices
+from labelmill.gold import GoldTable, take_gold
 from labelmill.jobspec import JobSpec
 from labelmill.manifest import FileEntry
 from labelmill.readers import read_shard
@@ -35,8 +36,6 @@ LAYOUT = 1
 
 MAX_FAULTS = 100
 """Dead letters kept per function and shard; counts are exact whatever their number."""
-
-BatchReader = Callable[[], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,22 @@ class ShardTask:
         """Return the usual name of the votes of `shard`."""
         return f"votes/{shard.id}-{self.votes_digest(shard)}.parquet"
 
+    def current_votes_path(self, shard: Shard) -> str:
+        """Return the name under which the current version has the votes of `shard`, if it has."""
+        path = self.votes_path(shard)
+        return self.renamed.get(path, path)
+
     def votes_digest(self, shard: Shard) -> str:
         """Return the digest of all that determines the votes of `shard`."""
+        place = [shard.name, shard.start, shard.stop, shard.fingerprint]
+        return input_digest([self._digest_of_all, place])
+
+    @cached_property
+    def _digest_of_all(self) -> str:
+        """The part that all shards share, worked out once: it grows with the functions."""
         return input_digest(
             {
                 "layout": LAYOUT,
-                "shard": [shard.name, shard.start, shard.stop, shard.fingerprint],
                 "reading": self.job.input.model_dump(
                     mode="json", include={"id", "types", "delimiter", "multiline", "format"}
                 ),
@@ -137,13 +146,12 @@ def votes_of_shard(
     Raises:
         CorpusReadError: The corpus file changed or cannot be read.
     """
-    path = task.votes_path(shard)
     if task.reuse:
         try:
-            return _stored_votes(task.renamed.get(path, path), shard, store)
+            return _stored_votes(task.current_votes_path(shard), shard, store)
         except (FileNotFoundError, CorruptFileError):
             pass  # not there, or broken: compute it
-    return _compute_votes(path, shard, task, store, functions())
+    return _compute_votes(shard, task, store, functions())
 
 
 def _stored_votes(path: str, shard: Shard, store: Store) -> StoredVotes:
@@ -171,8 +179,9 @@ def _stored_votes(path: str, shard: Shard, store: Store) -> StoredVotes:
 
 
 def _compute_votes(
-    path: str, shard: Shard, task: ShardTask, store: Store, functions: FunctionSet
+    shard: Shard, task: ShardTask, store: Store, functions: FunctionSet
 ) -> StoredVotes:
+    path = task.votes_path(shard)
     gold_column = task.gold_column
     writer = TableWriter(votes_schema(task.table, gold=gold_column is not None))
     letters = TableWriter(DEAD_LETTERS)
@@ -186,12 +195,7 @@ def _compute_votes(
             letters.write(bad_record_rows(read.bad))
         if not read.batch.num_rows:
             continue
-        gold = None
-        batch = read.batch
-        if gold_column is not None:
-            where = f"column {gold_column!r} of {shard.uri}"
-            gold = gold_indices(batch.column(gold_column), task.table.class_names, where)
-            batch = batch.drop_columns([gold_column])
+        batch, gold = take_gold(read.batch, gold_column, task.table.class_names, shard.uri)
         applied = functions.apply(batch, gold=gold, max_faults=MAX_FAULTS)
         outcomes = outcomes.merge(applied.outcomes)
         writer.write(applied.votes)

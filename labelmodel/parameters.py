@@ -93,6 +93,17 @@ def from_json(text: str) -> LabelModel | MajorityVote:
     ParametersError
         Not such a document, another format version, or a digest that does not match.
     """
+    return read_model(text)[0]
+
+
+def read_model(text: str) -> tuple[LabelModel | MajorityVote, list[str], list[str]]:
+    """Read a model with the names of its LFs and of its classes.
+
+    Raises
+    ------
+    ParametersError
+        As `from_json`.
+    """
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -110,10 +121,15 @@ def from_json(text: str) -> LabelModel | MajorityVote:
             f"model parameters do not match their digest {digest!r}: the file was changed"
         )
     try:
+        lf_names = [lf["name"] for lf in document["lfs"]]
+        class_names = list(document["classes"])
+        model: LabelModel | MajorityVote
         if document["model"] == "majority_vote":
-            classes, lfs = len(document["classes"]), len(document["lfs"])
-            return MajorityVote.from_balance(_vector(document["class_balance"], classes), lfs)
-        return LabelModel.from_parameters(_parameters(document))
+            balance = _vector(document["class_balance"], len(class_names))
+            model = MajorityVote.from_balance(balance, len(lf_names))
+        else:
+            model = LabelModel.from_parameters(_parameters(document))
+        return model, lf_names, class_names
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         if isinstance(error, LabelModelError) and not isinstance(error, ParametersError):
             raise ParametersError(f"model parameters are inconsistent: {error}") from error
@@ -128,9 +144,7 @@ def names(text: str) -> tuple[list[str], list[str]]:
     ParametersError
         As `from_json`.
     """
-    from_json(text)
-    document: Document = json.loads(text)
-    return [lf["name"] for lf in document["lfs"]], list(document["classes"])
+    return read_model(text)[1:]
 
 
 def _signed(document: Document) -> str:

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -20,6 +20,10 @@ from rich.console import Console
 from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobspec import json_schema, load_job
 from pipelines.shadowing import check_packages
+
+if TYPE_CHECKING:
+    from pipelines.plan import Plan
+    from pipelines.runners import RunnerChoice
 
 _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -93,13 +97,9 @@ def plan(
     beam_flags: tuple[str, ...],
 ) -> None:
     """Show shards, what would run, what is reused, and each function's speed on a sample."""
-    from pipelines.plan import make_plan
     from pipelines.screen import Screen
 
-    spec, folder = load_job(job, overrides)
-    with redirect_stdout(sys.stderr):  # what functions print is no result of ours
-        made = make_plan(spec, folder, full=full)
-    choice = _choice(made, runner, beam_flags)
+    made, choice = _planned(job, overrides, full, runner, beam_flags)
     out, _ = _consoles(as_json)
     if as_json:
         click.echo(json.dumps(_plan_document(made, choice), indent=2))
@@ -126,15 +126,12 @@ def run(
 
     Any Beam flag may follow, such as --direct_num_workers=2.
     """
-    from pipelines.plan import make_plan
     from pipelines.progress import TerminalProgress
     from pipelines.run import run_plan
     from pipelines.screen import Screen
 
-    spec, folder = load_job(job, overrides)
-    with redirect_stdout(sys.stderr):  # what functions print is no result of ours
-        made = make_plan(spec, folder, full=full)
-    choice = _choice(made, runner, beam_flags)
+    made, choice = _planned(job, overrides, full, runner, beam_flags)
+    spec = made.job
     out, err = _consoles(as_json)
     screen = Screen(out)
     if made.unchanged:
@@ -200,18 +197,29 @@ def lfs(job: Path, overrides: tuple[str, ...], as_json: bool, rows: int) -> None
         screen.faults(found.faults)
 
 
-def _choice(made: Any, runner: str | None, flags: Sequence[str]) -> Any:
+def _planned(
+    job: Path,
+    overrides: Sequence[str],
+    full: bool,
+    runner: str | None,
+    flags: Sequence[str],
+) -> tuple[Plan, RunnerChoice]:
+    from pipelines.plan import make_plan
     from pipelines.runners import choose_runner
 
-    return choose_runner(
-        runner or made.job.runner.name,
-        [*made.job.runner.options, *flags],
+    spec, folder = load_job(job, overrides)
+    with redirect_stdout(sys.stderr):  # what functions print is no result of ours
+        made = make_plan(spec, folder, full=full)
+    choice = choose_runner(
+        runner or spec.runner.name,
+        [*spec.runner.options, *flags],
         projected_seconds=made.projected_seconds,
         n_shards=len(made.to_vote),
     )
+    return made, choice
 
 
-def _plan_document(made: Any, choice: Any) -> dict[str, Any]:
+def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
     shards = made.corpus.shards
     sample = made.sample
     return {
@@ -236,7 +244,7 @@ def _plan_document(made: Any, choice: Any) -> dict[str, Any]:
 
 
 def _report(function: Callable[..., Any]) -> Callable[..., int]:
-    """Run the command line; errors become one message and the exit code of DESIGN."""
+    """Run the command line; errors become one message and an exit code."""
 
     @wraps(function)
     def main(arguments: Sequence[str] | None = None) -> int:

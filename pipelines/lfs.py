@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labelmill.apply import Fault, Outcomes
-from labelmill.gold import gold_indices, read_gold
+from labelmill.gold import read_gold, take_gold
 from labelmill.jobspec import JobSpec
 from labelmill.readers import read_shard
 from labelmill.shardwork import with_gold
@@ -72,11 +72,7 @@ def analyse_sample(job: JobSpec, folder: Path, rows: int) -> SampleAnalysis:
         read = next((r for r in reads if r.batch.num_rows), None)
         if read is None:
             continue
-        batch, gold = read.batch, None
-        if task.gold_column is not None:
-            where = f"column {task.gold_column!r} of {shard.uri}"
-            gold = gold_indices(batch.column(task.gold_column), job.labels, where)
-            batch = batch.drop_columns([task.gold_column])
+        batch, gold = take_gold(read.batch, task.gold_column, job.labels, shard.uri)
         applied = functions.apply(batch, gold=gold)
         outcomes = outcomes.merge(applied.outcomes)
         faults += applied.faults

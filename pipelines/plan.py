@@ -18,7 +18,7 @@ from labelmill.errors import (
     LabelingFunctionError,
     VersionNotFoundError,
 )
-from labelmill.gold import gold_indices, read_gold
+from labelmill.gold import read_gold, take_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
 from labelmill.labeling import Matcher
@@ -120,29 +120,7 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     """
     _check_output_apart(job)
     prepared = prepare_job(job, folder)
-    functions = prepared.functions()
-    gold_column = job.gold.column if job.gold and not job.gold.uri else None
-    extra = [gold_column] if gold_column else []
-    columns = job.input.columns
-    if columns is None:
-        columns = needed_columns(functions, extra)
-    elif gold_column and gold_column not in columns:
-        columns = [*columns, gold_column]
-    try:
-        corpus = plan_corpus(
-            job.input.uri,
-            columns=columns,
-            id_column=job.input.id,
-            format=job.input.format,
-            types=job.input.types,
-            shard_bytes=int(job.input.shard_mb * 2**20),
-            multiline_csv=job.input.multiline,
-            delimiter=job.input.delimiter,
-        )
-    except CorpusError as error:
-        raise CorpusError(f"{error}{_who_reads(str(error), prepared)}") from error
-    _check_columns(prepared, corpus.schema)
-    _check_gold_column(job, corpus)
+    corpus = _plan_corpus(job, prepared)
     gold_digest = read_gold(job.gold, job.labels).digest if job.gold and job.gold.uri else ""
     task = ShardTask(
         job=job,
@@ -180,15 +158,37 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         parent,
         digest,
         unchanged,
-        frozenset(s.id for s in corpus.shards if _votes_name(task, s) in stored),
+        frozenset(s.id for s in corpus.shards if task.current_votes_path(s) in stored),
         sample,
         (*warnings, *_sample_warnings(sample, job, prepared.table)),
     )
 
 
-def _votes_name(task: ShardTask, shard: Shard) -> str:
-    path = task.votes_path(shard)
-    return task.renamed.get(path, path)
+def _plan_corpus(job: JobSpec, prepared: PreparedJob) -> Corpus:
+    """Plan the corpus with the columns that the job reads, and check their types."""
+    gold_column = job.gold.column if job.gold and not job.gold.uri else None
+    extra = [gold_column] if gold_column else []
+    columns = job.input.columns
+    if columns is None:
+        columns = needed_columns(prepared.functions(), extra)
+    elif gold_column and gold_column not in columns:
+        columns = [*columns, gold_column]
+    try:
+        corpus = plan_corpus(
+            job.input.uri,
+            columns=columns,
+            id_column=job.input.id,
+            format=job.input.format,
+            types=job.input.types,
+            shard_bytes=int(job.input.shard_mb * 2**20),
+            multiline_csv=job.input.multiline,
+            delimiter=job.input.delimiter,
+        )
+    except CorpusError as error:
+        raise CorpusError(f"{error}{_who_reads(str(error), prepared)}") from error
+    _check_columns(prepared, corpus.schema)
+    _check_gold_column(job, corpus)
+    return corpus
 
 
 def _renamed(task: ShardTask, corpus: Corpus, parent: Manifest | None) -> dict[str, str]:
@@ -222,14 +222,9 @@ def take_sample(task: ShardTask, prepared: PreparedJob, corpus: Corpus, rows: in
     """Run the functions on up to `rows` records from the start of the first shard with any."""
     for shard in corpus.shards:
         for read in read_shard(shard, corpus.schema, id_column=task.job.input.id, batch_rows=rows):
-            batch = read.batch
-            if not batch.num_rows:
+            if not read.batch.num_rows:
                 continue
-            gold = None
-            if task.gold_column is not None:
-                where = f"column {task.gold_column!r} of {shard.uri}"
-                gold = gold_indices(batch.column(task.gold_column), task.job.labels, where)
-                batch = batch.drop_columns([task.gold_column])
+            batch, gold = take_gold(read.batch, task.gold_column, task.job.labels, shard.uri)
             started = time.perf_counter()
             applied = prepared.function_set().apply(batch, gold=gold)
             seconds = time.perf_counter() - started

@@ -221,7 +221,8 @@ class Screen:
         """Show what the model says of itself."""
         if model["fallback"]:
             self.line(f"[bold red]majority vote was used:[/] {printable(model['fallback'])}")
-        self.warnings([w for w in model["warnings"] if not w.endswith(model["fallback"] or "\0")])
+        fallback = model["fallback"]  # said above, so not again among the warnings
+        self.warnings([w for w in model["warnings"] if not (fallback and w.endswith(fallback))])
 
     def troubles(
         self, counts: Mapping[str, Any], gates: Sequence[Mapping[str, Any]], plan: Plan

@@ -15,7 +15,7 @@ from labelmill.votes import LFTable
 from labelmodel import LabelModel, LabelModelWarning, MajorityVote, analyse, score
 from labelmodel.arrays import FloatArray
 from labelmodel.errors import ParametersError
-from labelmodel.parameters import from_json, names, to_json
+from labelmodel.parameters import read_model, to_json
 from labelmodel.patterns import PatternTable
 from transforms.elements import FitResult
 
@@ -57,8 +57,8 @@ def load_model(fit: FitResult, table: LFTable) -> Model:
     Raises:
         ParametersError: It is broken, or was fitted to other functions or classes.
     """
-    model = from_json(fit.parameters)
-    fitted_to = names(fit.parameters)
+    model, *fitted = read_model(fit.parameters)
+    fitted_to = tuple(fitted)
     if fitted_to != (list(table.names), list(table.class_names)):
         raise ParametersError(
             f"the model was fitted to functions and classes {fitted_to}, the votes have "

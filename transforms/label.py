@@ -27,7 +27,7 @@ class Labeler:
 
     def __init__(self, fit: FitResult, table: LFTable) -> None:
         self.fit = fit
-        self._table = table
+        self.table = table
         self._model = load_model(fit, table)
         self._names = pa.array(table.class_names, pa.string())
 
@@ -41,13 +41,13 @@ class Labeler:
             Label batch with the schema of `labelmill.dataset.labels_schema`, and the class index
             of each record, int64, shape (rows,).
         """
-        n_classes = len(self._table.class_names)
+        n_classes = len(self.table.class_names)
         arrays = unpack_votes(votes).without(self.fit.dropped)
         patterns, inverse = count_patterns_with_inverse(
             arrays.indptr,
             arrays.lfs,
             arrays.labels,
-            n_lfs=len(self._table.lfs),
+            n_lfs=len(self.table.lfs),
             n_classes=n_classes,
         )
         probs = self._model.predict_proba(patterns)
@@ -106,13 +106,29 @@ class PredictLabels(beam.PTransform):
         ).with_output_types(pa.RecordBatch)
 
 
-class _PredictFn(beam.DoFn):
+class SharedLabeler:
+    """The labeler of a process, made when it is first asked for and held as long as a DoFn is.
+
+    `Shared` alone keeps one object a process alive, whoever asked for it last.
+    """
+
     def __init__(self) -> None:
         self._shared = Shared()
+        self._labeler: Labeler | None = None
+
+    def get(self, fit: FitResult, table: LFTable) -> Labeler:
+        """Return the labeler for this fit and these votes."""
+        held = self._labeler
+        if held is None or held.fit != fit or held.table != table:
+            held = self._labeler = self._shared.acquire(
+                lambda: Labeler(fit, table), tag=(fit.parameters, fit.dropped, table.to_json())
+            )
+        return held
+
+
+class _PredictFn(beam.DoFn):
+    def __init__(self) -> None:
+        self._labeler = SharedLabeler()
 
     def process(self, votes: pa.RecordBatch, fit: FitResult) -> Iterator[pa.RecordBatch]:
-        table = lf_table(votes.schema)
-        labeler = self._shared.acquire(
-            lambda: Labeler(fit, table), tag=(fit.parameters, fit.dropped, table.to_json())
-        )
-        yield labeler.label(votes)[0]
+        yield self._labeler.get(fit, lf_table(votes.schema)).label(votes)[0]

@@ -28,7 +28,7 @@ from labelmill.tablefile import TableFile, input_digest
 from transforms.apply import NAMESPACE
 from transforms.elements import FitResult, ShardLabels, ShardVotes
 from transforms.fitting import MODEL_VERSION
-from transforms.label import Labeler
+from transforms.label import SharedLabeler
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
 
@@ -168,8 +168,7 @@ class _VoteShardFn(_ShardFn):
 class _LabelShardFn(_ShardFn):
     def __init__(self, task: ShardTask) -> None:
         super().__init__(task)
-        self._shared_labeler = Shared()
-        self._labeler: Labeler | None = None
+        self._labeler = SharedLabeler()
 
     def process(self, votes: ShardVotes, fit: FitResult) -> Iterator[ShardLabels]:
         task, shard = self._task, votes.shard
@@ -198,11 +197,7 @@ class _LabelShardFn(_ShardFn):
         self, votes: ShardVotes, fit: FitResult, note: dict[str, Any]
     ) -> Iterator[pa.RecordBatch]:
         table = self._task.table
-        if self._labeler is None or self._labeler.fit != fit:
-            self._labeler = self._shared_labeler.acquire(
-                lambda: Labeler(fit, table), tag=(fit.parameters, fit.dropped)
-            )
-        labeler = self._labeler
+        labeler = self._labeler.get(fit, table)
         data = self.store().get(votes.votes.path)
         gold = self.gold_table()
         for batch in TableFile(data, votes.votes.path).batches(1 << 16):

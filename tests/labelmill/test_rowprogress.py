@@ -30,6 +30,7 @@ def test_nobody_watching_is_no_error(tmp_path):
     report_rows(None, 5)
     report_rows(str(tmp_path / "gone" / "rows"), 5)
     report_rows("/dev/full", 5)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_report_half_written_is_not_counted_yet(path, tmp_path):
