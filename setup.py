@@ -9,16 +9,21 @@ PACKAGES = ("labelmill", "labelmodel", "transforms", "pipelines")
 
 DEV = [
     "build>=1.2",
+    "cryptography>=42",
     "hypothesis>=6.100",
     "jsonschema>=4.20",
     "mypy>=1.13",
     "pandas>=2.2",
     "pandas-stubs>=2.2",
+    "polars>=1.0",
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.8",
+    "scikit-learn>=1.5",
     "scipy-stubs>=1.14",
+    "spacy>=3.8,<3.9",
     "types-PyYAML>=6.0",
+    "types-requests>=2.32",
 ]
 
 setup(
@@ -35,17 +40,23 @@ setup(
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
         "fsspec>=2024.6",
+        # Wheels exist for these alone; elsewhere regular expressions are searched one by one.
+        "hyperscan>=0.7,<1; platform_machine == 'x86_64' and sys_platform == 'linux'",
         "numpy>=1.26",
         "pyarrow>=17",
         "pydantic>=2.9",
         "PyYAML>=6.0",
+        "requests>=2.32",
         "rich>=13.7",
         "scipy>=1.13",
+        "urllib3>=2",
+        "watchfiles>=0.24",
     ],
     extras_require={
         "s3": ["s3fs>=2024.6"],
         "gcs": ["gcsfs>=2024.6"],
         "azure": ["adlfs>=2024.7"],
+        "nlp": ["spacy>=3.8,<3.9"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "dev": DEV,
     },

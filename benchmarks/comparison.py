@@ -7,12 +7,10 @@ shared folder (`LABELMILL_DATA`, or `../shared/data` beside the checkout).
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +19,13 @@ from throughput import DATA, REGEXES, ROOT, write_job
 
 from labelmodel import LabelModel, MajorityVote, from_dense_with_inverse, score
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "labelmill"
 SAMPLE = 20_000
 
 
-def snorkel_python() -> Path:
-    folder = CACHE / "snorkel"
-    python = folder / "bin" / "python"
-    if not (folder / ".ready").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "snorkel", "pyarrow"]
-        subprocess.run(pip, check=True)
-        (folder / ".ready").touch()
-    return python
+def snorkel_python() -> str:
+    command = [sys.executable, str(ROOT / "scripts" / "snorkel_environment.py")]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
 
 
 def main() -> None:
@@ -59,7 +51,7 @@ def main() -> None:
         }
         side = Path(__file__).with_name("snorkel_side.py")
         subprocess.run(
-            [str(snorkel_python()), str(side)],
+            [snorkel_python(), str(side)],
             input=json.dumps(task), text=True, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         result = json.loads((folder / "result.json").read_text())

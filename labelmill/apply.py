@@ -1,113 +1,53 @@
 """Run labeling functions over a record batch: votes, exact outcome counts, dead letters.
 
-A plain function and its values; Beam is in `transforms`. Each function and record has one of four
-outcomes: vote, abstain, fault (it raised) or invalid (what it returned is no class).
+A plain function and its values; Beam is in `transforms`. Matchers are scanned together, functions
+of a group vote together, the others are called one by one: in this process, or in one of their own
+where a job gives a time limit. Combinations follow from the votes of their parts.
 """
 
 from __future__ import annotations
 
-import copy
 import difflib
-import math
 import time
-import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from labelmill.errors import LabelingFunctionError
-from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
+from labelmill.calling import (
+    ABSTAINED,
+    FAULTED,
+    INVALID,
+    BatchView,
+    Called,
+    Caller,
+    Codes,
+    VoteEncoder,
+    Wrong,
+)
+from labelmill.combining import Combination, Combiner, with_parts
+from labelmill.errors import LabelingFunctionError, LabelmillError
+from labelmill.guard import Guard
+from labelmill.labeling import (
+    AnyLabelingFunction,
+    BatchFunction,
+    FunctionGroup,
+    Matcher,
+    PaidFunction,
+)
 from labelmill.matching import MatcherSet
-from labelmill.records import ID, EditableRecord, Record, iterate_records
-from labelmill.votes import LFTable, pack_votes
+from labelmill.outcomes import Fault, Outcomes, Times, bucket_of
+from labelmill.records import ID
+from labelmill.votes import LFTable, pack_sparse_votes, votes_schema
 
-_ABSTAIN, _FAULT, _INVALID = -1, -2, -3
-_TEXT_LIMIT = 500
+Ints = npt.NDArray[np.int64]
 
-Codes = npt.NDArray[np.int16]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One record on which one function failed.
-
-    Attributes:
-        lf: The function's name.
-        id: The record's id.
-        outcome: ``"fault"`` or ``"invalid"``.
-        type: The exception's class, or the class of the value returned.
-        message: The exception's text, or what is wrong with the value.
-        traceback: The frames inside the function; empty for an invalid result.
-    """
-
-    lf: str
-    id: str
-    outcome: str
-    type: str
-    message: str
-    traceback: str = ""
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Exact counts of one batch or of many; they add up with `merge`.
-
-    Attributes:
-        rows: Records that the functions saw.
-        votes: Per function, records on which it voted.
-        faults: Per function, records on which it raised.
-        invalid: Per function, records on which it returned something that is no class.
-        seconds: Per function, time spent; a measurement, never part of stored data.
-    """
-
-    rows: int
-    votes: tuple[int, ...]
-    faults: tuple[int, ...]
-    invalid: tuple[int, ...]
-    seconds: tuple[float, ...]
-
-    @classmethod
-    def zero(cls, n_lfs: int) -> Outcomes:
-        """Return the counts of no records."""
-        none = (0,) * n_lfs
-        return cls(0, none, none, none, (0.0,) * n_lfs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Outcomes:
-        """Read what `to_dict` wrote."""
-        return cls(
-            value["rows"],
-            tuple(value["votes"]),
-            tuple(value["faults"]),
-            tuple(value["invalid"]),
-            tuple(value["seconds"]),
-        )
-
-    def without_seconds(self) -> Outcomes:
-        """Return the counts alone, as they are stored."""
-        return replace(self, seconds=(0.0,) * len(self.votes))
-
-    def merge(self, other: Outcomes) -> Outcomes:
-        """Return the counts of both."""
-        return Outcomes(
-            self.rows + other.rows,
-            _add(self.votes, other.votes),
-            _add(self.faults, other.faults),
-            _add(self.invalid, other.invalid),
-            tuple(a + b for a, b in zip(self.seconds, other.seconds, strict=True)),
-        )
-
-
-def _add(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+__all__ = ["Applied", "Fault", "FunctionSet", "Outcomes", "apply_functions"]
 
 
 @dataclass(frozen=True)
@@ -118,11 +58,13 @@ class Applied:
         votes: Vote batch, one row per record, in order.
         outcomes: Exact counts.
         faults: At most `max_faults` samples per function, the first ones.
+        estimates: What functions that cost money would use, when they were not to be asked.
     """
 
     votes: pa.RecordBatch
     outcomes: Outcomes
     faults: tuple[Fault, ...]
+    estimates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class FunctionSet:
@@ -131,33 +73,76 @@ class FunctionSet:
     Args:
         lfs: The functions, in the order of `table`.
         table: Their LF table with the class names.
+        guarded_by: The `labelmill.job.PreparedJob` that a process of its own can load the
+            functions from; without it they run in this process, and nothing stops them.
+        limit: Seconds that a function may take on a record in that process.
 
     Raises:
-        LabelingFunctionError: A matcher votes for a class that the job does not have.
+        LabelingFunctionError: A function votes for a class that the job does not have, or a
+            combination names a function that is not there.
     """
 
-    def __init__(self, lfs: Sequence[AnyLabelingFunction], table: LFTable) -> None:
+    def __init__(
+        self,
+        lfs: Sequence[AnyLabelingFunction],
+        table: LFTable,
+        *,
+        guarded_by: Any = None,
+        limit: float = 60.0,
+    ) -> None:
         self.table = table
-        self._lfs = tuple(lfs)
-        self._vote_codes = _vote_codes(table.class_names)
-        matchers = {n: lf for n, lf in enumerate(self._lfs) if isinstance(lf, Matcher)}
-        labels = {n: self._label_of(lf) for n, lf in matchers.items()}
+        self._every: list[Any] = with_parts(lfs)
+        self._n_lfs = len(lfs)
+        self._caller = Caller(table.class_names)
+        self._guard = None if guarded_by is None else Guard(guarded_by, self._every, limit)
+        self._pool = ThreadPoolExecutor(1, "labelmill-guard") if self._guard else None
+        self._schemas = {g: votes_schema(table, gold=g) for g in (False, True)}
+        labels = labels_of(self._every, table.class_names)
+        matchers = {n: lf for n, lf in enumerate(self._every) if isinstance(lf, Matcher)}
         self._matchers = MatcherSet(matchers, labels)
+        self._combiner = Combiner(self._every, self._n_lfs)
+        self._labels = labels
+        self._groups = _groups(self._every)
+        grouped = {n for _, positions in self._groups for n in positions}
+        single = [
+            n
+            for n, lf in enumerate(self._every)
+            if not isinstance(lf, Matcher | Combination) and n not in grouped
+        ]
+        self._paid = [n for n in single if isinstance(self._every[n], PaidFunction)]
+        early = [n for n in single if n not in self._paid]
+        is_guarded = {n: self._guard is not None and not _is_trusted(self._every[n]) for n in early}
+        self._guarded = [n for n in early if is_guarded[n]]
+        self._unguarded = [n for n in early if not is_guarded[n]]
+        if self._guarded and self._guard is not None:
+            self._guard.start()  # it loads while we go on
 
-    def _label_of(self, matcher: Matcher) -> int:
-        code = self._code(matcher.label)
-        if code < 0:
-            names = self.table.class_names
-            close = difflib.get_close_matches(str(matcher.label), names, 1)
-            hint = f"did you mean {close[0]!r}?" if close else "add it to `labels`"
-            raise LabelingFunctionError(
-                f"labeling function {matcher.name!r} votes for {matcher.label!r}, which is not a "
-                f"class of this job ({', '.join(names)}); {hint}"
-            )
-        return code
+    def bind(self, store_uri: str) -> None:
+        """Keep what functions pay for in a data set; they ask within what `allow` gives."""
+        for n in self._paid:
+            self._every[n].bind(store_uri)
+
+    def allow(self, share: float) -> None:
+        """Let functions that cost money use a further share of their budgets in this process."""
+        for n in self._paid:
+            self._every[n].allow(share)
+
+    def printed(self) -> str:
+        """Return what functions printed in their own process since this was last called."""
+        return "" if self._guard is None else self._guard.printed()
+
+    def close(self) -> None:
+        """End the process of the functions, if there is one; it ends with this object anyway."""
+        if self._guard is not None:
+            self._guard.close()
 
     def apply(
-        self, batch: pa.RecordBatch, *, gold: pa.Array | None = None, max_faults: int = 100
+        self,
+        batch: pa.RecordBatch,
+        *,
+        gold: pa.Array | None = None,
+        max_faults: int = 100,
+        ask: bool = True,
     ) -> Applied:
         """Run every function over `batch`.
 
@@ -165,151 +150,306 @@ class FunctionSet:
             batch: Records, with their ids in the column `labelmill.records.ID`.
             gold: Optional int16 class indices to carry along, shape (rows,).
             max_faults: Samples of faults and invalid results to keep per function.
+            ask: Whether functions that cost money are asked; else it is estimated what they cost.
 
         Returns:
             Votes, exact counts and samples.
         """
-        n_rows, n_lfs = batch.num_rows, len(self._lfs)
-        codes = np.full((n_lfs, n_rows), _ABSTAIN, dtype=np.int16)
-        view = _BatchView(batch)
-        faults: list[Fault] = []
-        seconds = [0.0] * n_lfs
-        self._matchers.run(batch, codes, seconds)
-        for position, lf in enumerate(self._lfs):
-            if isinstance(lf, Matcher):
-                continue
-            started = time.perf_counter()
-            problems: _Problems = {}
-            if isinstance(lf, LabelingFunction) and lf.batch:
-                self._run_batch(lf, batch, 0, codes[position], problems)
-            else:
-                self._run_rows(lf, view, codes[position], problems)
-            seconds[position] = time.perf_counter() - started
-            kept = sorted(problems)[:max_faults]
-            faults += (self._fault(position, view.ids[row], problems[row]) for row in kept)
-        outcomes = Outcomes(
-            n_rows,
-            tuple(np.count_nonzero(codes >= 0, axis=1).tolist()),
-            tuple(np.count_nonzero(codes == _FAULT, axis=1).tolist()),
-            tuple(np.count_nonzero(codes == _INVALID, axis=1).tolist()),
-            tuple(seconds),
-        )
-        votes = pack_votes(batch.column(ID), codes, self.table, gold)
-        return Applied(votes, outcomes, tuple(faults))
+        found = _Found(batch, len(self._every))
+        pending: Future[list[Called]] | None = None
+        if self._guarded and self._guard is not None and self._pool is not None:
+            tasks = [(n, None) for n in self._guarded]
+            pending = self._pool.submit(self._guard.run, batch, tasks, max_faults)
+        try:
+            unsure = self._matchers.scan(batch, found)
+            view = BatchView(batch)
+            for n in self._unguarded:
+                found.add(n, None, self._caller.call(self._every[n], view, max_faults=max_faults))
+            for group, positions in self._groups:
+                self._ask_group(group, positions, batch, found, max_faults)
+        finally:
+            called = [] if pending is None else pending.result()
+        for n, result in zip(self._guarded, called, strict=True):
+            found.add(n, None, result)
+        self._confirm(batch, unsure, found, max_faults)
+        paid = set(self._paid)
+        waiting = [n for n in self._combiner.order if not self._combine(n, paid, found, max_faults)]
+        self._ask_paid(batch, found, max_faults, ask)
+        for n in waiting:
+            self._combine(n, set(), found, max_faults)
+        return self._assemble(batch, found, gold)
 
-    def _run_rows(
-        self, lf: AnyLabelingFunction, view: _BatchView, codes: Codes, problems: _Problems
-    ) -> None:
-        call: Callable[[Any], Any] = lf
-        if isinstance(lf, LabelingFunction):
-            fn, resources = lf.fn, lf.resources
-            call = fn if not resources else lambda x: fn(x, **resources)
-            records: Iterable[Any] = view.preprocessed(lf.pre)
-        else:
-            records = view.records
-        results: list[Any] = []
-        append, remaining = results.append, iter(records)
-        while True:
-            try:
-                for record in remaining:
-                    if type(record) is _Failed:
-                        raise record.error
-                    append(call(record))
-                break
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # SystemExit too: one function does not end the job
-                problems[len(results)] = error
-                append(_FAILED)
-        self._encode(results, codes, problems)
-
-    def _run_batch(
+    def _ask_group(
         self,
-        lf: LabelingFunction,
+        group: FunctionGroup,
+        positions: Sequence[int],
         batch: pa.RecordBatch,
-        start: int,
-        codes: Codes,
-        problems: _Problems,
+        found: _Found,
+        max_faults: int,
     ) -> None:
-        """Run a batch function, halving the batch on error down to the faulty records."""
-        try:
-            results = _as_list(lf.fn(batch, **lf.resources))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            if batch.num_rows <= 1:
-                codes[:] = _FAULT
-                problems.update(dict.fromkeys(range(start, start + batch.num_rows), error))
-                return
-            half = batch.num_rows // 2
-            self._run_batch(lf, batch.slice(0, half), start, codes[:half], problems)
-            self._run_batch(lf, batch.slice(half), start + half, codes[half:], problems)
-            return
-        if len(results) != batch.num_rows:  # nobody knows which record each is for
-            wrong = ValueError(
-                f"returned {len(results)} results for a batch of {batch.num_rows} records"
-            )
-            codes[:] = _FAULT
-            problems.update(dict.fromkeys(range(start, start + batch.num_rows), wrong))
-            return
-        local: _Problems = {}
-        self._encode(results, codes, local)
-        problems.update((start + row, problem) for row, problem in local.items())
+        started = time.perf_counter()
+        members = [self._every[n] for n in positions]
+        votes = group.votes(members, batch, self.table.class_names)
+        places = np.asarray(positions, dtype=np.int64)
+        found.add_sparse(places[votes.functions], votes.rows, votes.labels)
+        for place, value in sorted(votes.invalid.items()):
+            n, row = positions[int(votes.functions[place])], int(votes.rows[place])
+            if len(found.faults[n]) < max_faults:
+                record_id = str(batch.column(ID)[row].as_py())
+                found.faults[n][row] = self._caller.fault(
+                    self._every[n].name, record_id, Wrong(value)
+                )
+        found.spent(positions, time.perf_counter() - started)
 
-    def _encode(self, results: list[Any], codes: Codes, problems: _Problems) -> None:
-        """Turn what functions returned into codes; the fast path has only known ints and names."""
-        table = self._vote_codes
-        if not {type(value) for value in results} & _SUSPECT:
-            try:
-                codes[:] = [table.get(value, _INVALID) for value in results]
-            except Exception:  # an unhashable value among them
-                codes[:] = [self._code(value) for value in results]
-        else:
-            codes[:] = [self._code(value) for value in results]
-        for row in np.flatnonzero(codes == _INVALID).tolist():
-            if results[row] is _FAILED:
-                codes[row] = _FAULT
+    def _confirm(
+        self,
+        batch: pa.RecordBatch,
+        unsure: Mapping[int, Ints],
+        found: _Found,
+        max_faults: int,
+    ) -> None:
+        """Settle with `re` where the scan could not: here where that is sure to end soon."""
+        risky = []
+        for n, rows in unsure.items():
+            if self._guard is not None and self._matchers.may_hang(n, batch, rows):
+                risky.append((n, rows))
+            else:
+                started = time.perf_counter()
+                hits = self._matchers.search(n, batch, rows)
+                found.add_sparse(
+                    np.full(len(hits), n), hits, np.full(len(hits), self._labels[n], np.int16)
+                )
+                found.spent([n], time.perf_counter() - started)
+        if risky and self._guard is not None:
+            for (n, rows), called in zip(
+                risky, self._guard.run(batch, risky, max_faults), strict=True
+            ):
+                called.codes[called.codes >= 0] = self._labels[n]
+                found.add(n, rows, called)
+
+    def _combine(self, n: int, missing: set[int], found: _Found, max_faults: int) -> bool:
+        """Work out combination `n`; False where it needs votes of functions in `missing`."""
+        needed, waiting = set(), [n]
+        while waiting:
+            parts = self._combiner.parts_of(waiting.pop())
+            waiting += [p for p in parts if p in self._combiner.positions]
+            needed.update(parts)
+        if needed & missing:
+            return False
+        started = time.perf_counter()
+        where, failed = self._combiner.holds(n, found.codes_of)
+        called = Called(np.where(where, self._labels[n], ABSTAINED).astype(np.int16))
+        called.codes[failed >= 0] = FAULTED
+        for row in np.flatnonzero(failed >= 0)[:max_faults].tolist():
+            part = self._every[int(failed[row])].name
+            error = LabelingFunctionError(f"its part {part!r} failed on this record")
+            called.faults[row] = self._caller.fault(
+                self._every[n].name, str(found.batch.column(ID)[row].as_py()), error
+            )
+        called.seconds = time.perf_counter() - started
+        found.add(n, None, called)
+        return True
+
+    def _ask_paid(self, batch: pa.RecordBatch, found: _Found, max_faults: int, ask: bool) -> None:
+        """Ask the functions that cost money, on the records that they are for."""
+        if not self._paid:
+            return
+        lowest, highest = found.range_of_votes(self._n_lfs)
+        wanted = {
+            "all": np.ones(batch.num_rows, dtype=bool),
+            "uncovered": lowest > highest,
+            "conflicting": lowest < highest,
+        }
+        for n in self._paid:
+            lf: PaidFunction = self._every[n]
+            rows = np.flatnonzero(wanted[lf.only_where])
+            if not len(rows):
                 continue
-            codes[row] = self._code(results[row])  # the fast path knows no pandas.NA
-            if codes[row] == _INVALID:
-                problems[row] = _Invalid(results[row])
+            part = batch.take(pa.array(rows))
+            if not ask:
+                found.estimates[lf.name] = lf.estimate(part)
+                continue
+            before = lf.usage()
+            try:
+                called = self._caller.call(lf, BatchView(part), max_faults=max_faults)
+            except LabelmillError as error:
+                raise type(error)(f"labeling function {lf.name!r}: {error}") from error
+            found.add(n, rows, called)
+            after = lf.usage()
+            found.usage[lf.name] = {name: after[name] - before[name] for name in after}
 
-    def _code(self, value: Any) -> int:
-        if isinstance(value, bool | np.bool_):
-            return _INVALID
-        if isinstance(value, float | np.floating):
-            if not math.isfinite(value):
-                return _ABSTAIN if math.isnan(value) else _INVALID
-            return self._vote_codes.get(int(value), _INVALID) if value == int(value) else _INVALID
-        if type(value).__name__ == "NAType":  # what pandas has for null
-            return _ABSTAIN
-        try:
-            return self._vote_codes.get(value, _INVALID)
-        except Exception:  # unhashable, or its own __hash__ or __eq__ raises
-            return _INVALID
-
-    def _fault(self, position: int, record_id: str, problem: BaseException | _Invalid) -> Fault:
-        lf = self.table.lfs[position].name
-        if isinstance(problem, _Invalid):
-            return Fault(
-                lf,
-                record_id,
-                "invalid",
-                type(problem.value).__name__,
-                f"returned {_shown(repr, problem.value)}, which is no class; classes: "
-                f"{', '.join(self.table.class_names)}, or an index below "
-                f"{len(self.table.class_names)}",
-            )
-        frames = traceback.extract_tb(problem.__traceback__)[1:]
-        shown = "".join(traceback.format_list([f for f in frames if f.filename != __file__]))
-        return Fault(
-            lf,
-            record_id,
-            "fault",
-            type(problem).__name__,
-            _shown(str, problem),
-            _storable(shown[-2000:]),
+    def _assemble(self, batch: pa.RecordBatch, found: _Found, gold: pa.Array | None) -> Applied:
+        n_lfs = self._n_lfs
+        votes, faults, invalid = (tuple(row[:n_lfs].tolist()) for row in found.counts)
+        outcomes = Outcomes(
+            batch.num_rows,
+            votes,
+            faults,
+            invalid,
+            seconds=tuple(found.seconds[:n_lfs]),
+            times=tuple(found.times[:n_lfs]),
+            usage=found.usage,
         )
+        lfs, rows, labels = found.votes(n_lfs)
+        packed = pack_sparse_votes(
+            batch.column(ID), rows, lfs, labels, self._schemas[gold is not None], gold
+        )
+        samples = [fault for n in range(n_lfs) for _, fault in sorted(found.faults[n].items())]
+        return Applied(packed, outcomes, tuple(samples), found.estimates)
+
+
+def labels_of(every: Sequence[Any], class_names: Sequence[str]) -> dict[int, int]:
+    """Return the class that each function votes for, -1 where it is not always the same.
+
+    Args:
+        every: Functions and parts.
+        class_names: The classes.
+
+    Raises:
+        LabelingFunctionError: One votes for what is no class of the job.
+    """
+    encoder = VoteEncoder(class_names)
+    labels = {}
+    for n, lf in enumerate(every):
+        given: tuple[str | int, ...] = ()
+        if isinstance(lf, BatchFunction):
+            given = lf.labels
+        elif isinstance(lf, Matcher | Combination):
+            given = (lf.label,)
+        codes = [_code_of(lf.name, label, encoder, class_names) for label in given]
+        labels[n] = codes[0] if len(codes) == 1 else ABSTAINED
+    return labels
+
+
+def _code_of(name: str, label: str | int, encoder: VoteEncoder, class_names: Sequence[str]) -> int:
+    code = encoder.code(label)
+    if code < 0:
+        close = difflib.get_close_matches(str(label), class_names, 1)
+        hint = f"did you mean {close[0]!r}?" if close else "add it to `labels`"
+        raise LabelingFunctionError(
+            f"labeling function {name!r} votes for {label!r}, which is not a class of this job "
+            f"({', '.join(class_names)}); {hint}"
+        )
+    return code
+
+
+class _Found:
+    """What is known so far of a batch: votes and failures one by one, times, samples of faults."""
+
+    def __init__(self, batch: pa.RecordBatch, n_functions: int) -> None:
+        self.batch = batch
+        self.counts = np.zeros((3, n_functions), dtype=np.int64)
+        """Votes, faults and invalid results of each function."""
+        self.seconds = [0.0] * n_functions
+        self.times: list[Times] = [{} for _ in range(n_functions)]
+        self.faults: dict[int, dict[int, Fault]] = defaultdict(dict)
+        self.usage: dict[str, Mapping[str, float]] = {}
+        self.estimates: dict[str, Mapping[str, float]] = {}
+        self._votes: list[_Piece] = []
+        self._failures: list[_Piece] = []
+
+    def add(self, n: int, rows: Ints | None, called: Called) -> None:
+        """Take what calling function `n` on `rows` gave; None stands for all rows."""
+        for chosen, pieces in (
+            (called.codes >= 0, self._votes),
+            (called.codes < ABSTAINED, self._failures),
+        ):
+            places = np.flatnonzero(chosen)
+            if len(places):
+                pieces.append((n, places if rows is None else rows[places], called.codes[places]))
+        for kind, code in enumerate((ABSTAINED, FAULTED, INVALID)):
+            same = called.codes >= 0 if code == ABSTAINED else called.codes == code
+            self.counts[kind, n] += np.count_nonzero(same)
+        for row, fault in called.faults.items():
+            self.faults[n][row if rows is None else int(rows[row])] = fault
+        self.seconds[n] += called.seconds
+        self.times[n] = called.times
+
+    def add_sparse(self, functions: Ints, rows: Ints, codes: Codes) -> None:
+        """Take single votes of many functions, and failures among them."""
+        if not len(functions):
+            return
+        self._count(functions, codes)
+        voted = codes >= 0
+        if voted.all():
+            self._votes.append((functions, rows, codes))
+        else:
+            self._votes.append((functions[voted], rows[voted], codes[voted]))
+            self._failures.append((functions[~voted], rows[~voted], codes[~voted]))
+
+    def _count(self, functions: Ints, codes: Codes) -> None:
+        size = self.counts.shape[1]
+        for kind, chosen in enumerate((codes >= 0, codes == FAULTED, codes == INVALID)):
+            if chosen.any():
+                self.counts[kind] += np.bincount(functions[chosen], minlength=size)
+
+    def spent(self, positions: Sequence[int], seconds: float) -> None:
+        """Share the time of one pass among its functions."""
+        if not positions:
+            return
+        each = seconds / len(positions)
+        rows = self.batch.num_rows
+        times = {bucket_of(each * 1e9 / rows): rows} if rows else {}
+        for n in positions:
+            self.seconds[n] += each
+            self.times[n] = times
+
+    def codes_of(self, n: int) -> Codes:
+        """Return the codes of one function, int16, shape (rows,)."""
+        codes = np.full(self.batch.num_rows, ABSTAINED, dtype=np.int16)
+        for functions, rows, values in (*self._votes, *self._failures):
+            if isinstance(functions, int):
+                if functions == n:
+                    codes[rows] = values
+            else:
+                mine = functions == n
+                codes[rows[mine]] = values[mine]
+        return codes
+
+    def range_of_votes(self, n_lfs: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Return the lowest and highest class voted for on each record; crossed where none is."""
+        lowest = np.full(self.batch.num_rows, 1 << 30, dtype=np.int32)
+        highest = np.full(self.batch.num_rows, -1, dtype=np.int32)
+        _, rows, labels = self.votes(n_lfs)
+        np.minimum.at(lowest, rows, labels)
+        np.maximum.at(highest, rows, labels)
+        return lowest, highest
+
+    def votes(self, n_lfs: int) -> tuple[Ints, Ints, Codes]:
+        """Return functions, rows and classes of the votes of the first `n_lfs` functions."""
+        nothing = np.empty(0, dtype=np.int64)
+        functions, rows, codes = [nothing], [nothing], [nothing.astype(np.int16)]
+        for piece, places, labels in self._votes:
+            if isinstance(piece, int):
+                if piece >= n_lfs:
+                    continue
+                functions.append(np.full(len(places), piece))
+            elif n_lfs < self.counts.shape[1]:
+                own = piece < n_lfs
+                functions.append(piece[own])
+                places, labels = places[own], labels[own]  # noqa: PLW2901
+            else:
+                functions.append(piece)
+            rows.append(places)
+            codes.append(labels)
+        return np.concatenate(functions), np.concatenate(rows), np.concatenate(codes)
+
+
+_Piece = tuple["int | Ints", Ints, Codes]
+"""Functions (one, or one for each vote), rows and codes."""
+
+
+def _groups(every: Sequence[Any]) -> list[tuple[FunctionGroup, list[int]]]:
+    """Return the groups of functions that vote together, with their members' positions."""
+    found: dict[int, tuple[FunctionGroup, list[int]]] = {}
+    for n, lf in enumerate(every):
+        if isinstance(lf, BatchFunction) and lf.group is not None:
+            found.setdefault(id(lf.group), (lf.group, []))[1].append(n)
+    return list(found.values())
+
+
+def _is_trusted(lf: Any) -> bool:
+    return isinstance(lf, BatchFunction) and lf.trusted
 
 
 def apply_functions(
@@ -341,105 +481,3 @@ def apply_functions(
         ([[1], []], (1,))
     """
     return FunctionSet(lfs, table).apply(batch, max_faults=max_faults)
-
-
-class _BatchView:
-    """What several functions share of one batch, each built when first asked for."""
-
-    def __init__(self, batch: pa.RecordBatch) -> None:
-        self._batch = batch
-        self._records: list[Record] | None = None
-        self._chains: dict[tuple[int, ...], list[Any]] = {}
-
-    @property
-    def ids(self) -> pa.Array:
-        return _Strings(self._batch.column(ID))
-
-    @property
-    def records(self) -> list[Record]:
-        if self._records is None:
-            self._records = list(iterate_records(self._batch))
-        return self._records
-
-    def preprocessed(self, pre: tuple[Callable[[Any], Any], ...]) -> list[Any]:
-        """Return the records after the preprocessors `pre`, each run once per record."""
-        if not pre:
-            return self.records
-        key = tuple(id(step) for step in pre)
-        if key not in self._chains:
-            self._chains[key] = [_try(pre[-1], x) for x in self.preprocessed(pre[:-1])]
-        return self._chains[key]
-
-
-class _Strings:
-    """Random access to an Arrow string array as Python strings."""
-
-    def __init__(self, array: pa.Array) -> None:
-        self._array = array
-
-    def __getitem__(self, row: int) -> str:
-        return str(self._array[row].as_py())
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """A record whose preprocessor raised."""
-
-    error: BaseException
-
-
-@dataclass(frozen=True)
-class _Invalid:
-    value: Any
-
-
-_Problems = dict[int, "BaseException | _Invalid"]
-_FAILED = object()
-_SUSPECT = {bool, float, np.bool_, np.float16, np.float32, np.float64, np.longdouble}
-
-
-def _try(step: Callable[[Any], Any], x: Any) -> Any:
-    if type(x) is _Failed:
-        return x
-    try:
-        # A step may add fields, which functions that share only the steps before it do not see.
-        return step(copy.copy(x) if isinstance(x, Record | EditableRecord) else x)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return _Failed(error)
-
-
-def _vote_codes(class_names: Sequence[str]) -> dict[Any, int]:
-    codes: dict[Any, int] = {None: _ABSTAIN, -1: _ABSTAIN}
-    codes.update((index, index) for index in range(len(class_names)))
-    codes.update((name, index) for index, name in enumerate(class_names))
-    return codes
-
-
-def _as_list(result: Any) -> list[Any]:
-    """Return a batch function's result as a list, whatever sequence or array it is."""
-    is_text_or_unordered = isinstance(result, str | bytes | Mapping | Set)
-    if not is_text_or_unordered and getattr(result, "ndim", 1) == 1:
-        for method in ("to_pylist", "tolist", "to_list"):
-            if hasattr(result, method):
-                return list(getattr(result, method)())
-        if isinstance(result, Iterable):
-            return list(result)
-    raise TypeError(
-        f"a batch function must return one vote per record, got {_shown(repr, result):.200}"
-    )
-
-
-def _shown(render: Callable[[Any], str], value: Any) -> str:
-    """Return `value` as text that can be stored; code of its author's may run, and fail."""
-    try:
-        text = render(value)
-    except Exception as error:
-        text = f"<{type(value).__name__} whose {render.__name__}() raised {type(error).__name__}>"
-    return _storable(text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…")
-
-
-def _storable(text: str) -> str:
-    """Escape lone surrogates, which UTF-8 and so Arrow cannot hold."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -22,8 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from labelmill.combining import with_parts
+from labelmill.datafiles import files_of
 from labelmill.errors import LabelingFunctionError
-from labelmill.labeling import AnyLabelingFunction, is_labeling_function
+from labelmill.kinds import is_labeling_function
+from labelmill.labeling import AnyLabelingFunction
 from labelmill.sourcetree import LOADED_SOURCE
 
 _OWN_PACKAGES = ("labelmill", "labelmodel", "transforms", "pipelines")
@@ -160,6 +163,8 @@ class _LoadedJob(importlib.abc.Loader):
     def __init__(self, code: JobCode) -> None:
         self.code = code
         self.entries: tuple[ModuleType, ...] = ()
+        self.data: dict[str, str] = {}
+        """Digests of the data files that its functions read when they were loaded."""
         self.modules: dict[str, ModuleType] = {}
         """Its part of `sys.modules`, while another job's is in there."""
         self._builtins = {**vars(builtins), "__import__": self._import}
@@ -191,7 +196,7 @@ class _JobFinder(importlib.abc.MetaPathFinder):
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.active = _LoadedJob(JobCode((), ()))
-        self.jobs: dict[str, _LoadedJob] = {}
+        self.jobs: dict[tuple[str, ...], _LoadedJob] = {}
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
@@ -226,10 +231,12 @@ def load_modules(code: JobCode) -> tuple[ModuleType, ...]:
         LabelingFunctionError: A module raised while it was imported; names file and line.
     """
     with _FINDER.lock:
-        digest = code.digest
-        if digest in _FINDER.jobs:
-            _FINDER.activate(_FINDER.jobs[digest])
-            return _FINDER.active.entries
+        # Data files beside the code are found by its path, so that the same code elsewhere differs.
+        key = (code.digest, *(file.path for file in code.files))
+        known = _FINDER.jobs.get(key)
+        if known is not None and known.data == _data_of(known.entries):
+            _FINDER.activate(known)
+            return known.entries
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
         job = _LoadedJob(code)
@@ -243,8 +250,14 @@ def load_modules(code: JobCode) -> tuple[ModuleType, ...]:
             except BaseException as error:  # SystemExit too
                 raise LabelingFunctionError(_import_failure(code, name, error)) from error
         job.entries = tuple(modules)
-        _FINDER.jobs[digest] = job
+        job.data = _data_of(job.entries)
+        _FINDER.jobs[key] = job
         return job.entries
+
+
+def _data_of(modules: Sequence[ModuleType]) -> dict[str, str]:
+    lfs = with_parts([lf for module in modules for lf in functions_of(module)])
+    return {file.path: file.sha256 for file in files_of(lfs)}
 
 
 def _import_failure(code: JobCode, module: str, error: BaseException) -> str:

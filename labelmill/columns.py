@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
 
-from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
+from labelmill.combining import Combination, with_parts
+from labelmill.labeling import AnyLabelingFunction, BatchFunction, LabelingFunction, Matcher
 from labelmill.sourcetree import definition_of
 
 
@@ -38,6 +39,10 @@ def columns_used(lf: AnyLabelingFunction) -> ColumnUse:
     """
     if isinstance(lf, Matcher):
         return ColumnUse((lf.field,), complete=True)
+    if isinstance(lf, Combination):
+        return ColumnUse((), complete=True)  # its parts have their own
+    if isinstance(lf, BatchFunction):
+        return _UNKNOWN if lf.columns is None else ColumnUse(tuple(sorted(lf.columns)), True)
     if not isinstance(lf, LabelingFunction):
         return _UNKNOWN
     if lf.fields is not None:
@@ -163,7 +168,7 @@ def needed_columns(lfs: Sequence[AnyLabelingFunction], extra: Sequence[str]) -> 
         lfs: The job's functions.
         extra: Columns that the job names itself (gold, ids).
     """
-    uses = [columns_used(lf) for lf in lfs]
+    uses = [columns_used(lf) for lf in with_parts(lfs)]
     if not all(use.complete for use in uses):
         return None
     names: dict[str, Any] = dict.fromkeys(extra)

@@ -33,6 +33,14 @@ class StoreError(LabelmillError, OSError):
     """The object store does not do what labelmill needs, or stayed unreachable."""
 
 
+class EndpointError(LabelmillError, OSError):
+    """The endpoint gave no usable reply about a record; a fault of that record."""
+
+
+class EndpointRefusedError(LabelmillError):
+    """The endpoint refuses every request: the key, the account or its permissions are wrong."""
+
+
 class AlreadyExistsError(StoreError):
     """A create-only put found other content under the name."""
 

@@ -15,7 +15,7 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -29,11 +29,17 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher
+from labelmill.combining import Combination, Not, with_parts
+from labelmill.datafiles import DataFile, Resource
+from labelmill.labeling import AnyLabelingFunction, BatchFunction, LabelingFunction, Matcher
 from labelmill.sourcetree import definition_of
 
 
-def fingerprint(lf: AnyLabelingFunction, project_modules: frozenset[str] = frozenset()) -> str:
+def fingerprint(
+    lf: AnyLabelingFunction,
+    project_modules: frozenset[str] = frozenset(),
+    class_names: Sequence[str] = (),
+) -> str:
     """Return the fingerprint of `lf`, 16 hex digits.
 
     Args:
@@ -41,21 +47,34 @@ def fingerprint(lf: AnyLabelingFunction, project_modules: frozenset[str] = froze
         project_modules: Modules whose functions are followed when `lf` calls them, besides its
             own module; installed packages are not followed (declare a `version` when theirs
             matters).
+        class_names: The classes, whose order gives votes their meaning.
     """
     roots = {name.partition(".")[0] for name in (*project_modules, *_modules_of(lf))}
     describer = _Describer(frozenset(roots))
-    data = json.dumps(describer.describe(lf), ensure_ascii=True, default=repr)
+    content = [describer.describe(lf), list(class_names)]
+    data = json.dumps(content, ensure_ascii=True, default=repr)
     return hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
 
 
 def _modules_of(lf: AnyLabelingFunction) -> list[str]:
     """Return the modules of the functions that an author wrote for `lf`."""
-    fn = lf.fn if isinstance(lf, LabelingFunction) else getattr(lf, "_f", None)  # _f: Snorkel's
-    pre = lf.pre if isinstance(lf, LabelingFunction) else ()
+    if isinstance(lf, Combination):
+        return [name for part in with_parts([lf])[1:] for name in _modules_of(part)]
+    if isinstance(lf, BatchFunction):
+        parts = [part for part in lf.identity().values() if callable(part)]
+    elif isinstance(lf, LabelingFunction):
+        parts = [lf.fn, *lf.pre]
+    else:
+        parts = [getattr(lf, "_f", None)]  # Snorkel's
+    names = [str(getattr(_innermost(part), "__module__", None)) for part in parts]
+    others = {*sys.stdlib_module_names, "labelmill"}  # labelmill: the compatible preprocessors
+    return [name for name in names if name.partition(".")[0] not in others]
+
+
+def _innermost(fn: Any) -> Any:
     while isinstance(fn, functools.partial):
         fn = fn.func
-    names = [str(getattr(part, "__module__", None)) for part in (fn, *pre)]
-    return [name for name in names if name.partition(".")[0] not in sys.stdlib_module_names]
+    return fn
 
 
 class _Describer:
@@ -86,9 +105,10 @@ class _Describer:
             return ["seen", self._seen[id(value)]]
         self._seen[id(value)] = len(self._seen)
         self._alive.append(value)
-        if isinstance(value, LabelingFunction):
-            parts = (value.fn, value.batch, dict(value.resources), value.pre, value.version)
-            return ["lf", [self.describe(part) for part in parts]]
+        if isinstance(value, LabelingFunction | Combination | Not | BatchFunction):
+            return self._labeling_function(value)
+        if isinstance(value, DataFile | Resource):
+            return [type(value).__name__, self.describe(value.identity())]
         if isinstance(value, FunctionType):
             return self._function(value)
         if isinstance(value, MethodType):
@@ -98,6 +118,19 @@ class _Describer:
         if isinstance(value, type):
             return self._class(value)
         return self._object(value)
+
+    def _labeling_function(
+        self, value: LabelingFunction | Combination | Not | BatchFunction
+    ) -> Any:
+        if isinstance(value, LabelingFunction):
+            parts = [value.fn, value.batch, dict(value.resources), value.pre, value.version]
+            parts += [] if value.timeout is None else [value.timeout]
+            return ["lf", [self.describe(part) for part in parts]]
+        if isinstance(value, Combination):
+            return ["combination", value.label, value.least, self.describe(value.parts)]
+        if isinstance(value, Not):
+            return ["not", self.describe(value.part)]
+        return [value.kind, self.describe(value.identity())]
 
     def _container(self, value: Any) -> Any:
         if id(value) in self._open:

@@ -5,19 +5,32 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import hashlib
+import json
+import pickle
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from weakref import WeakValueDictionary
 
-from labelmill.apply import FunctionSet
+from labelmill import datafiles
+from labelmill.apply import FunctionSet, labels_of
 from labelmill.code import JobCode, collect_code, functions_of, load_modules
+from labelmill.combining import Combiner, names_in, with_parts
+from labelmill.datafiles import DataFile
 from labelmill.errors import LabelingFunctionError
 from labelmill.fingerprint import fingerprint
-from labelmill.jobspec import JobSpec, KeywordsEntry, KeywordsSpec, RegexSpec, resolve_uri
-from labelmill.labeling import AnyLabelingFunction, keywords, kind_of, regex
+from labelmill.jobspec import JobSpec
+from labelmill.kinds import kind_of
+from labelmill.labeling import AnyLabelingFunction, BatchFunction
+from labelmill.lfspec import CompareSpec
+from labelmill.paths import resolve_uri
 from labelmill.votes import LFInfo, LFTable
+from labelmill.votetable import VoteTable
 
 
 @dataclass(frozen=True)
@@ -25,22 +38,50 @@ class PreparedJob:
     """A job that workers can load: plain data and sources, no live functions.
 
     Attributes:
-        entries: The `lfs` of the job file, in order.
+        entries: The `lfs` of the job file, in order: modules, and what declares functions.
         code: Sources of the Python files among them.
         table: LF table with fingerprints, in vote-index order.
+        files: Digests of the data files that functions read, by path.
+        store_uri: The data set, in which workers find those files that they cannot reach.
+        limit: Seconds that a function may take on a record; 0 for no limit.
     """
 
-    entries: tuple[str | KeywordsSpec | RegexSpec, ...]
+    entries: tuple[Any, ...]
     code: JobCode
     table: LFTable
+    files: Mapping[str, str] = field(default_factory=dict)
+    store_uri: str | None = None
+    limit: float = 0.0
 
     def functions(self) -> list[AnyLabelingFunction]:
-        """Return the live labeling functions, loaded once per process."""
+        """Return the live labeling functions; modules are loaded once per process."""
+        if self.store_uri is not None:
+            datafiles.declare(self.files, self.store_uri)
         return _load(self.entries, self.code)
 
     def function_set(self) -> FunctionSet:
-        """Return the functions ready to run over batches."""
-        return FunctionSet(self.functions(), self.table)
+        """Return the functions ready to run over batches: one object as long as it is in use."""
+        content = (self.entries, self.code.digest, self.table, sorted(self.files.items()))
+        key = hashlib.sha256(pickle.dumps((*content, self.store_uri, self.limit))).hexdigest()
+        with _READY_LOCK:
+            ready = _READY.get(key)
+            if ready is None:
+                guarded_by = self if self.limit > 0 else None
+                ready = FunctionSet(
+                    self.functions(), self.table, guarded_by=guarded_by, limit=self.limit
+                )
+                if self.store_uri is not None:
+                    ready.bind(self.store_uri)
+                _READY[key] = ready
+            return ready
+
+    def data_files(self) -> tuple[DataFile, ...]:
+        """Return the data files that the functions read."""
+        return datafiles.files_of(with_parts(self.functions()))
+
+
+_READY: WeakValueDictionary[str, FunctionSet] = WeakValueDictionary()
+_READY_LOCK = threading.Lock()
 
 
 def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
@@ -52,38 +93,71 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
 
     Raises:
         LabelingFunctionError: A file does not import or holds no functions, a name is given
-            twice, a matcher votes for an unknown class.
+            twice, a function votes for an unknown class.
     """
+    datafiles.undeclare()  # files may have changed since another job was planned here
     files = [entry for entry in job.lfs if isinstance(entry, str)]
     code = collect_code([Path(resolve_uri(file, folder)).resolve() for file in files])
     modules = iter(code.entries)
-    entries: list[str | KeywordsSpec | RegexSpec] = []
+    entries: list[Any] = []
     for entry in job.lfs:
         if isinstance(entry, str):
             entries.append(next(modules))
         else:
-            entries.append(entry.keywords if isinstance(entry, KeywordsEntry) else entry.regex)
+            entries.append(entry if isinstance(entry, CompareSpec) else entry.spec)
     lfs = _load(tuple(entries), code)
     _check_names(lfs)
-    known = _fingerprints(code)
+    classes = tuple(job.labels)
+    known = _fingerprints(code, load_modules(code), classes)
+    fingerprints = {
+        lf.name: known.get(id(lf)) or fingerprint(lf, class_names=classes) for lf in lfs
+    }
     table = LFTable(
-        tuple(LFInfo(lf.name, known.get(id(lf)) or fingerprint(lf), kind_of(lf)) for lf in lfs),
-        tuple(job.labels),
+        tuple(LFInfo(lf.name, _with_named(lf, lfs, fingerprints), kind_of(lf)) for lf in lfs),
+        classes,
     )
-    FunctionSet(lfs, table)  # finds matchers that vote for what is no class
-    return PreparedJob(tuple(entries), code, table)
+    every = with_parts(lfs)
+    labels_of(every, table.class_names)
+    Combiner(every, len(lfs))
+    for table_of_votes in {lf.group for lf in every if isinstance(lf, BatchFunction)}:
+        if isinstance(table_of_votes, VoteTable):
+            table_of_votes.check_classes(table.class_names)
+    digests = {file.path: file.sha256 for file in datafiles.files_of(every)}
+    return PreparedJob(
+        tuple(entries), code, table, digests, job.output.uri, limit=job.limits.timeout
+    )
 
 
 @lru_cache(maxsize=8)
-def _fingerprints(code: JobCode) -> dict[int, str]:
+def _fingerprints(
+    code: JobCode, modules: tuple[ModuleType, ...], classes: tuple[str, ...]
+) -> dict[int, str]:
     """Return the fingerprint of each function of the job's modules, by the function's id.
 
     Worked out once, when the modules are fresh: what functions remember while they run is no part
     of them. The modules stay loaded, so the ids stay theirs.
     """
     project = frozenset(file.module for file in code.files)
-    functions = [lf for module in load_modules(code) for lf in functions_of(module)]
-    return {id(lf): fingerprint(lf, project) for lf in functions}
+    functions = [lf for module in modules for lf in functions_of(module)]
+    return {id(lf): fingerprint(lf, project, classes) for lf in functions}
+
+
+def _with_named(
+    lf: AnyLabelingFunction, lfs: list[AnyLabelingFunction], fingerprints: Mapping[str, str]
+) -> str:
+    """Return the fingerprint of `lf` with those of the functions that it refers to by name."""
+    waiting = names_in(lf)
+    if not waiting:
+        return fingerprints[lf.name]
+    by_name = {other.name: other for other in lfs}
+    named: dict[str, str] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in named:
+            named[name] = fingerprints[name]
+            waiting += names_in(by_name[name])
+    content = json.dumps([fingerprints[lf.name], sorted(named.items())])
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
 def _check_names(lfs: list[AnyLabelingFunction]) -> None:
@@ -99,24 +173,19 @@ def _check_names(lfs: list[AnyLabelingFunction]) -> None:
         )
 
 
-def _load(
-    entries: tuple[str | KeywordsSpec | RegexSpec, ...], code: JobCode
-) -> list[AnyLabelingFunction]:
+def _load(entries: tuple[Any, ...], code: JobCode) -> list[AnyLabelingFunction]:
     modules: dict[str, ModuleType] = dict(zip(code.entries, load_modules(code), strict=True))
     lfs: list[AnyLabelingFunction] = []
     for entry in entries:
-        if isinstance(entry, KeywordsSpec):
-            lfs.append(keywords(**entry.model_dump()))
-        elif isinstance(entry, RegexSpec):
-            values = entry.model_dump(exclude={"ignore_case"})
-            lfs.append(regex(**values, flags=re.IGNORECASE if entry.ignore_case else 0))
-        else:
-            found = functions_of(modules[entry])
-            if not found:
-                source = code.source(entry)
-                raise LabelingFunctionError(
-                    f"{source.path if source else entry}: no labeling functions; decorate one "
-                    "with @labeling_function(), or bind keywords(...) or regex(...) to a name"
-                )
-            lfs += found
+        if not isinstance(entry, str):
+            lfs += entry.build()
+            continue
+        found = functions_of(modules[entry])
+        if not found:
+            source = code.source(entry)
+            raise LabelingFunctionError(
+                f"{source.path if source else entry}: no labeling functions; decorate one with "
+                "@labeling_function(), or bind keywords(...) or regex(...) to a name"
+            )
+        lfs += found
     return list({id(lf): lf for lf in lfs}.values())  # one that several files bind counts once

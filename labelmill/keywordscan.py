@@ -2,38 +2,58 @@
 
 A keyword of word characters stands in a text as a whole word exactly when it is one of the text's
 maximal runs of word characters, case folded; so the cost is that of splitting the texts, whatever
-the number of keywords. Rows of ASCII are split in numpy over the column's bytes, other rows as
-`re` splits them. Phrases, and words with other characters, are looked up by one of their runs;
-what the look-up alone does not decide is confirmed with `re`. Votes are exactly those of the
+the number of keywords. Texts are split in numpy over their bytes, and what is not ASCII as `re`
+splits it. Phrases, and words with other characters, are looked up by one of their runs; what the
+look-up alone does not decide is confirmed with `re`, word by word. Votes are exactly those of the
 functions' patterns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from labelmill.labeling import Matcher
+from labelmill.labeling import Matcher, keywords
+from labelmill.textlayout import OPEN, lay_out
 
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
-Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Search = Callable[[str], object]
 
 _CHUNK = 1 << 18
-_FILTER_BITS = 20
-_BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2^64
+_CACHED_TOKENS = 1 << 16
+_SPARSE = 32  # cells for one key, where sorting keys beats marking cells
+_FILTER_SHIFT = np.uint64(64 - 20)
+_WIDE = 8  # bytes compared at once
+_PADDING = bytes(_WIDE)
+_HEAD_MASKS = np.array([(1 << 8 * n) - 1 for n in range(_WIDE + 1)], dtype=np.uint64)
+_TAIL_SHIFTS = np.array([8 * (_WIDE - n) for n in range(_WIDE)] + [0], dtype=np.uint64)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
-_MASK = (1 << 64) - 1
+_TAIL_MIX = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
 
-_LOWER = np.arange(256, dtype=np.uint8)
-_LOWER[ord("A") : ord("Z") + 1] += 32
-_WORD = np.array([byte < 128 and bool(re.match(r"\w", chr(byte))) for byte in range(256)])
+# Word characters in lower case, bytes of other characters as they are, everything else zero.
+_SPLIT = bytes(
+    byte if byte < OPEN and (byte >= 0x80 or re.match(r"\w", chr(byte))) else 0
+    for byte in range(256)
+).lower()
+
+
+class _Word(NamedTuple):
+    """A word of a function, with all that decides whether it is found."""
+
+    function: int
+    pattern: str
+    flags: int
+    run: str  # the word characters that it is looked up by, folded; none where it has none
+    decided: bool  # a token of ASCII equal to `run` is the word
 
 
 class KeywordScan:
@@ -44,28 +64,26 @@ class KeywordScan:
     """
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
-        compiled = [re.compile(m.pattern, m.flags) for m in matchers]
-        self._search = [expression.search for expression in compiled]
-        self._unsplit: set[int] = set()  # functions with a word that has no word character
-        self._by_token: dict[str, set[int]] = {}
-        exact: dict[bytes, set[int]] = {}
-        unsure: dict[bytes, set[int]] = {}
-        for n, matcher in enumerate(matchers):
-            for word in matcher.words:
-                run = max(re.findall(r"\w+", word), key=len, default="")
-                if not run:
-                    self._unsplit.add(n)
-                    continue
-                token = fold(run)
-                self._by_token.setdefault(token, set()).add(n)
-                if token.isascii():
-                    any_case = compiled[n].flags & re.IGNORECASE
-                    decided = any_case and word == run and word.isascii()
-                    owners = exact if decided else unsure
-                    owners.setdefault(token.encode(), set()).add(n)
-        self._table = _TokenTable(sorted({*exact, *unsure}))
-        self._exact = _Owners([exact.get(run, set()) for run in self._table.runs])
-        self._unsure = _Owners([unsure.get(run, set()) for run in self._table.runs])
+        self._words = [word for n, matcher in enumerate(matchers) for word in _words(n, matcher)]
+        self._functions = np.array([word.function for word in self._words], dtype=np.int64)
+        self._searches: dict[int, Search] = {}
+        self._unsplit: list[int] = []
+        self._by_run: dict[str, list[int]] = {}
+        for n, word in enumerate(self._words):
+            if word.run:
+                self._by_run.setdefault(word.run, []).append(n)
+            else:
+                self._unsplit.append(n)
+        marks = set(map(fold, _foldable_marks()))
+        self._marked = [
+            n for n, w in enumerate(self._words) if not marks.isdisjoint(fold(w.pattern))
+        ]
+        self._cached: dict[bytes, tuple[list[int], list[int]]] = {}
+        runs = sorted(run.encode() for run in self._by_run if run.isascii())
+        self._table = _TokenTable(runs)
+        owners = [self._by_run[run.decode()] for run in self._table.runs]
+        self._exact = _Owners([[n for n in o if self._words[n].decided] for o in owners])
+        self._unsure = _Owners([[n for n in o if not self._words[n].decided] for o in owners])
 
     def hits(self, column: pa.Array) -> tuple[Ints, Ints]:
         """Find all votes on a column.
@@ -77,142 +95,224 @@ class KeywordScan:
             Functions and rows, int64, both of shape (votes,); each pair once.
         """
         valid = np.asarray(column.is_valid())
-        is_ascii = np.asarray(pc.fill_null(pc.string_is_ascii(column), False))
-        runs, rows = self._table.find(column, is_ascii)
-        confirm: set[tuple[int, int]] = set()
-        confirm.update(zip(*(a.tolist() for a in self._unsure.expand(runs, rows)), strict=True))
-        for row in np.flatnonzero(valid & ~is_ascii).tolist():
-            text = column[row].as_py()
-            confirm.update((n, row) for n in self._candidates(text))
-        for n in self._unsplit:
-            confirm.update((n, row) for row in np.flatnonzero(valid).tolist())
-        kept = [(n, row) for n, row in confirm if self._search[n](column[row].as_py())]
-        functions, found = self._exact.expand(runs, rows)
-        confirmed = np.array(kept, dtype=np.int64).reshape(-1, 2)
-        pairs = np.column_stack(
-            (np.append(functions, confirmed[:, 0]), np.append(found, confirmed[:, 1]))
-        )
-        keys = np.unique(pairs[:, 0] * max(len(column), 1) + pairs[:, 1])
-        return keys // max(len(column), 1), keys % max(len(column), 1)
+        mixed: list[tuple[bytes, int]] = []
+        runs, rows = self._table.find(column, valid, mixed)
+        words, found = self._exact.expand(runs, rows)
+        sure = [self._functions[words] * len(column) + found]
+        words, found = self._unsure.expand(runs, rows)
+        unsure = list(zip(found.tolist(), words.tolist(), strict=True))
+        certain: list[int] = []
+        for token, row in mixed:
+            exact, possible = self._look_up(token)
+            certain += [n * len(column) + row for n in exact]
+            unsure += [(row, n) for n in possible]
+        for row in np.flatnonzero(valid).tolist() if self._unsplit else ():
+            unsure += [(row, n) for n in self._unsplit]
+        sure.append(np.array(certain, dtype=np.int64))
+        sure.append(np.array(self._confirmed(column, unsure), dtype=np.int64))
+        cells = (int(self._functions.max(initial=-1)) + 1) * len(column)
+        return np.divmod(_distinct(np.concatenate(sure), cells), max(len(column), 1))
 
-    def _candidates(self, text: str) -> Iterable[int]:
-        """Return the functions that may match a text that is not ASCII."""
-        if not _foldable_marks().isdisjoint(text):
-            return range(len(self._search))
-        by_token = self._by_token
-        found: set[int] = set()
-        for token in set(re.findall(r"\w+", fold(text))):
-            found |= by_token.get(token, _NOBODY)
-        return found
+    def _confirmed(self, column: pa.Array, unsure: list[tuple[int, int]]) -> list[int]:
+        """Return the keys of the (row, word) pairs that `re` finds."""
+        needed = sorted({row for row, _ in unsure})
+        taken = column.take(pa.array(needed, pa.int64())).to_pylist()
+        texts = dict(zip(needed, taken, strict=True))
+        keys: set[int] = set()
+        for row, n in unsure:
+            key = self._words[n].function * len(column) + row
+            if key not in keys and self._search(n)(texts[row]):
+                keys.add(key)
+        return list(keys)
+
+    def _search(self, n: int) -> Search:
+        search = self._searches.get(n)
+        if search is None:
+            search = re.compile(self._words[n].pattern, self._words[n].flags).search
+            self._searches[n] = search
+        return search
+
+    def _look_up(self, token: bytes) -> tuple[list[int], list[int]]:
+        """Return functions found in, and words possible in, a run with bytes beyond ASCII."""
+        result = self._cached.get(token)
+        if result is None:
+            if len(self._cached) >= _CACHED_TOKENS:
+                self._cached.clear()
+            result = self._cached[token] = self._split(token.decode())
+        return result
+
+    def _split(self, text: str) -> tuple[list[int], list[int]]:
+        exact: list[int] = []
+        possible = [] if _foldable_marks().isdisjoint(text) else list(self._marked)
+        for token in set(re.findall(r"\w+", text)):
+            for n in self._by_run.get(fold(token), ()):
+                if token.isascii() and self._words[n].decided:
+                    exact.append(self._words[n].function)
+                else:
+                    possible.append(n)
+        return exact, possible
 
 
-_NOBODY: frozenset[int] = frozenset()
+def _words(n: int, matcher: Matcher) -> Iterable[_Word]:
+    """Return the words of a function; it is found where one of them is."""
+    flags = matcher.flags | (re.IGNORECASE if matcher.pattern.startswith("(?i)") else 0)
+    any_case = bool(flags & re.IGNORECASE)
+    for word in matcher.words:
+        if matcher.kind == "keywords":
+            alone = keywords(matcher.name, label=0, words=[word], ignore_case=any_case).pattern
+        else:
+            alone = rf"\b{word}\b"
+        if any(char > "\uffff" and char.lower() != char.upper() for char in word):
+            alone = matcher.pattern  # `re` may ignore such a character's case alone, not in a list
+        run = max(re.findall(r"\w+", word), key=len, default="")
+        if not _foldable_marks().isdisjoint(word):
+            run = ""  # a text may have it with one run where the word has two
+        yield _Word(n, alone, flags, fold(run), any_case and word == run and word.isascii())
 
 
 class _Owners:
-    """The functions that each token belongs to, as offsets and values."""
+    """The words that each token belongs to, as offsets and values."""
 
-    def __init__(self, owners: Sequence[set[int]]) -> None:
+    def __init__(self, owners: Sequence[Sequence[int]]) -> None:
         self._lengths = np.array([len(o) for o in owners], dtype=np.int64)
         self._starts = np.concatenate(([0], np.cumsum(self._lengths)[:-1])).astype(np.int64)
-        self._values = np.array([n for o in owners for n in sorted(o)], dtype=np.int64)
+        self._values = np.array([n for o in owners for n in o], dtype=np.int64)
 
     def expand(self, tokens: Ints, rows: Ints) -> tuple[Ints, Ints]:
-        """Return (function, row) for every function of every token found."""
-        if not len(tokens):
+        """Return (word, row) for every word of every token found."""
+        if not len(tokens) or not len(self._values):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         lengths = self._lengths[tokens]
         return self._values[_ragged(self._starts[tokens], lengths)], np.repeat(rows, lengths)
 
 
+class _Tokens(NamedTuple):
+    """Tokens in a buffer: their first and last eight bytes as numbers, and their lengths."""
+
+    heads: Hashes
+    tails: Hashes
+    lengths: Ints
+
+    def hashes(self) -> Hashes:
+        hashes: Hashes = self.heads ^ (self.tails * _TAIL_MIX)
+        hashes ^= self.lengths.astype(np.uint64)
+        return _mix(hashes)
+
+    def at(self, which: Ints) -> _Tokens:
+        return _Tokens(self.heads[which], self.tails[which], self.lengths[which])
+
+
 class _TokenTable:
-    """Looks the tokens of ASCII rows up among known ones, over the bytes of a column.
+    """Looks tokens up among known ones, over the bytes of a column.
 
     Args:
         runs: Tokens to find, lower case ASCII, distinct.
     """
 
     def __init__(self, runs: Sequence[bytes]) -> None:
-        hashes = np.array([_hash(run) for run in runs], dtype=np.uint64)
+        tokens = _tokens_of(runs)
+        hashes = tokens.hashes()
         order = np.argsort(hashes, kind="stable")
         self.runs = [runs[n] for n in order.tolist()]
-        self._hashes = hashes[order]
-        self._unique = np.unique(self._hashes)
-        self._first = np.searchsorted(self._hashes, self._unique)
+        self._tokens = tokens.at(order)
+        self._unique, self._first = np.unique(hashes[order], return_index=True)
         self._per_hash = int(np.diff(np.append(self._first, len(runs))).max(initial=0))
-        self._lengths = np.array([len(run) for run in self.runs], dtype=np.int64)
-        self._starts = np.concatenate(([0], np.cumsum(self._lengths))).astype(np.int64)[:-1]
+        self._starts = np.cumsum(self._tokens.lengths) - self._tokens.lengths
         self._bytes = np.frombuffer(b"".join(self.runs), dtype=np.uint8)
-        self._filter = np.zeros(1 << _FILTER_BITS, dtype=bool)
-        self._filter[(self._hashes >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
+        self._heads = np.zeros(1 << 20, dtype=bool)
+        self._heads[_mix(tokens.heads) >> _FILTER_SHIFT] = True
 
-    def find(self, column: pa.Array, rows_wanted: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-        """Return (run, row) of every known token in the rows wanted, repeats included."""
-        nothing = np.empty(0, dtype=np.int64)
-        if not self.runs or not len(column):
-            return nothing, nothing
-        _, offset_buffer, data_buffer = column.buffers()
-        offsets = np.frombuffer(offset_buffer, dtype=np.int32)
-        offsets = offsets[column.offset : column.offset + len(column) + 1].astype(np.int64)
-        if data_buffer is None or offsets[0] == offsets[-1]:
-            return nothing, nothing
-        data = np.frombuffer(data_buffer, dtype=np.uint8)
-        found_runs, found_rows = [nothing], [nothing]
-        first = 0
-        while first < len(column):
-            stop = int(np.searchsorted(offsets, offsets[first] + _CHUNK, side="right")) - 1
-            stop = min(max(stop, first + 1), len(column))
-            edges = offsets[first : stop + 1]
-            runs, places = self._find_in(data[edges[0] : edges[-1]], edges[:-1] - edges[0])
-            rows = np.searchsorted(edges, places + edges[0], side="right") - 1 + first
-            kept = rows_wanted[rows]
-            found_runs.append(runs[kept])
-            found_rows.append(rows[kept])
-            first = stop
-        return np.concatenate(found_runs), np.concatenate(found_rows)
+    def find(
+        self, column: pa.Array, wanted: Bools, mixed: list[tuple[bytes, int]] | None = None
+    ) -> tuple[Ints, Ints]:
+        """Return (run, row) of every known token in the rows wanted, repeats included.
 
-    def _find_in(self, data: Bytes, row_starts: Ints) -> tuple[Ints, Ints]:
-        """Return (run, place) of every known token in a piece of the column's bytes."""
-        size = len(data)
-        lower, word = _LOWER[data], _WORD[data]
-        begins = word.copy()
-        begins[1:] &= ~word[:-1]
-        at_row = row_starts[row_starts < size]
-        begins[at_row] = word[at_row]
-        ends = word.copy()
-        ends[:-1] &= begins[1:] | ~word[1:]
-        starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
-        powers, inverses = _powers(1 << max(size - 1, 1).bit_length())
-        prefix = np.zeros(size + 1, dtype=np.uint64)
-        np.cumsum(lower * powers[:size], out=prefix[1:])
-        hashes = _mix((prefix[stops] - prefix[starts]) * inverses[starts])
-        likely = np.flatnonzero(
-            self._filter[(hashes >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)]
-        )
-        hashes, starts, stops = hashes[likely], starts[likely], stops[likely]
+        Tokens are maximal runs of word characters of ASCII and of any other characters. Those with
+        other characters are appended, with their rows, to `mixed`.
+        """
+        found_runs, found_rows = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+        for piece in lay_out(column, _CHUNK):
+            split = b"".join((_PADDING, piece.buffer.translate(_SPLIT), _PADDING))
+            text = np.frombuffer(split, dtype=np.uint8)
+            in_token = text != 0
+            edges = np.flatnonzero(in_token[1:] != in_token[:-1]) + 1
+            starts, stops = edges[0::2], edges[1::2]
+            if mixed is not None and not split.isascii():
+                which = np.searchsorted(starts, np.flatnonzero(text >= 0x80), side="right") - 1
+                which = which[np.diff(which, prepend=-1) > 0]
+                rows = piece.rows(starts[which] - _WIDE)
+                for start, stop, row in zip(
+                    starts[which].tolist(), stops[which].tolist(), rows.tolist(), strict=True
+                ):
+                    mixed.append((split[start:stop], row))
+            if self.runs:
+                runs, places = self._find_in(split, text, starts, stops)
+                found_runs.append(runs)
+                found_rows.append(piece.rows(places - _WIDE))
+        runs, rows = np.concatenate(found_runs), np.concatenate(found_rows)
+        kept = wanted[rows]
+        return (runs, rows) if kept.all() else (runs[kept], rows[kept])
+
+    def _find_in(
+        self, split: bytes, text: npt.NDArray[np.uint8], starts: Ints, stops: Ints
+    ) -> tuple[Ints, Ints]:
+        """Return (run, place) of every known token."""
+        # Any eight bytes, as one number.
+        wide: Hashes = np.ndarray((len(split) - _WIDE + 1,), "<u8", split, strides=(1,))
+        lengths = stops - starts
+        short = np.minimum(lengths, _WIDE)
+        heads = wide[starts] & _HEAD_MASKS[short]
+        likely = np.flatnonzero(self._heads[_mix(heads) >> _FILTER_SHIFT])
+        starts, lengths = starts[likely], lengths[likely]
+        tails = wide[stops[likely] - _WIDE] >> _TAIL_SHIFTS[short[likely]]
+        tokens = _Tokens(heads[likely], tails, lengths)
+        hashes = tokens.hashes()
         group = np.searchsorted(self._unique, hashes)
         group[group == len(self._unique)] = 0
-        same = self._unique[group] == hashes
-        group, starts, lengths = group[same], starts[same], (stops - starts)[same]
+        same = np.flatnonzero(self._unique[group] == hashes)
+        group, starts, tokens = group[same], starts[same], tokens.at(same)
         runs, places = [], []
         for nth in range(self._per_hash):  # one, unless two known tokens share a hash
             run = np.minimum(self._first[group] + nth, len(self.runs) - 1)
-            equal = self._equal(run, starts, lengths, lower)
+            equal = self._equal(run, tokens, starts, text)
             runs.append(run[equal])
             places.append(starts[equal])
         return np.concatenate(runs), np.concatenate(places)
 
-    def _equal(self, run: Ints, starts: Ints, lengths: Ints, lower: Bytes) -> npt.NDArray[np.bool_]:
-        """Tell which tokens really are the run whose hash they have, byte by byte."""
-        equal: npt.NDArray[np.bool_] = self._lengths[run] == lengths
-        which = np.flatnonzero(equal)
-        if not len(which):
-            return equal
-        text = lower[_ragged(starts[which], lengths[which])]
-        known = self._bytes[_ragged(self._starts[run[which]], lengths[which])]
-        edges = np.concatenate(([0], np.cumsum(lengths[which])))[:-1]
-        equal[which] = np.logical_and.reduceat(text == known, edges)
+    def _equal(
+        self, run: Ints, tokens: _Tokens, starts: Ints, text: npt.NDArray[np.uint8]
+    ) -> Bools:
+        """Tell which tokens really are the run whose hash they have."""
+        known = self._tokens.at(run)
+        equal: Bools = (known.heads == tokens.heads) & (known.tails == tokens.tails)
+        equal &= known.lengths == tokens.lengths
+        long = np.flatnonzero(equal & (tokens.lengths > 2 * _WIDE))
+        if len(long):  # there is a middle to compare, byte by byte
+            lengths = tokens.lengths[long]
+            ours = self._bytes[_ragged(self._starts[run[long]], lengths)]
+            theirs = text[_ragged(starts[long], lengths)]
+            edges = np.cumsum(lengths) - lengths
+            equal[long] = np.logical_and.reduceat(ours == theirs, edges)
         return equal
+
+
+def _tokens_of(runs: Sequence[bytes]) -> _Tokens:
+    heads = [int.from_bytes(run[:_WIDE], "little") for run in runs]
+    tails = [int.from_bytes(run[-_WIDE:], "little") for run in runs]
+    return _Tokens(
+        np.array(heads, dtype=np.uint64),
+        np.array(tails, dtype=np.uint64),
+        np.array([len(run) for run in runs], dtype=np.int64),
+    )
+
+
+def _distinct(keys: Ints, stop: int) -> Ints:
+    """Return the distinct ones of `keys`, which lie in ``range(stop)``, in ascending order."""
+    if stop > _SPARSE * len(keys):
+        return np.unique(keys)
+    present = np.zeros(stop, dtype=bool)
+    present[keys] = True
+    return np.flatnonzero(present)
 
 
 def _ragged(starts: Ints, lengths: Ints) -> Ints:
@@ -223,25 +323,9 @@ def _ragged(starts: Ints, lengths: Ints) -> Ints:
     return np.arange(total, dtype=np.int64) + shifts
 
 
-@lru_cache(maxsize=2)
-def _powers(size: int) -> tuple[Hashes, Hashes]:
-    """Return the powers of the hash's base and of its inverse, modulo 2^64."""
-    result = []
-    for base in (_BASE, pow(_BASE, -1, 1 << 64)):
-        factors = np.full(size, base, dtype=np.uint64)
-        factors[0] = 1
-        result.append(np.multiply.accumulate(factors))
-    return result[0], result[1]
-
-
 def _mix(hashes: Hashes) -> Hashes:
-    """Spread a polynomial hash over its high bits."""
-    return (hashes ^ (hashes >> np.uint64(32))) * _MIX
-
-
-def _hash(run: bytes) -> int:
-    value = sum(byte * pow(_BASE, n, 1 << 64) for n, byte in enumerate(run)) & _MASK
-    return int(_mix(np.array([value], dtype=np.uint64))[0])
+    """Spread a hash over its high bits."""
+    return (hashes ^ (hashes >> _HALF)) * _MIX
 
 
 def fold(text: str) -> str:

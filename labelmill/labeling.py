@@ -6,11 +6,19 @@ How they are run over a batch is in `labelmill.apply`; how a file of them is fou
 
 from __future__ import annotations
 
+import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelmill.datafiles import DataFile, Resource, data_file, listed, resolved
 from labelmill.errors import LabelingFunctionError
 
 ABSTAIN = -1
@@ -40,6 +48,7 @@ class LabelingFunction:
             functions runs once per record.
         fields: Columns that `fn` reads; found from its source where not given.
         version: Changes the function's fingerprint when its source alone does not tell.
+        timeout: Seconds that a call may take; more is a fault.
     """
 
     name: str
@@ -49,12 +58,19 @@ class LabelingFunction:
     pre: tuple[Callable[[Any], Any], ...] = ()
     fields: tuple[str, ...] | None = None
     version: str = ""
+    timeout: float | None = None
 
     def __call__(self, x: Any) -> Any:
         """Vote on `x` as the job would: preprocessors, then the function with its resources."""
         for preprocessor in self.pre:
             x = preprocessor(x)
-        return self.fn(x, **self.resources)
+        return self.fn(x, **self.loaded_resources())
+
+    def loaded_resources(self) -> Mapping[str, Any]:
+        """Return `resources` with the contents of data files in the place of `Resource` values."""
+        if not any(isinstance(value, Resource) for value in self.resources.values()):
+            return self.resources
+        return resolved(self.resources, f"labeling function {self.name!r}")
 
 
 def labeling_function(
@@ -67,6 +83,7 @@ def labeling_function(
     pre: Iterable[Callable[[Any], Any]] | None = None,
     fields: Sequence[str] | None = None,
     version: str = "",
+    timeout: float | None = None,
 ) -> Any:  # Any: a LabelingFunction when used bare, a decorator of one when called
     """Turn a function into a labeling function.
 
@@ -81,9 +98,11 @@ def labeling_function(
         pre: Preprocessors applied to each record first.
         fields: The columns that the function reads, when its source does not show them.
         version: Declared version, part of the fingerprint.
+        timeout: Seconds that a call may take, on one record or with `batch` on one batch; more is
+            a fault.
 
     Raises:
-        LabelingFunctionError: `batch` and `pre` are both given.
+        LabelingFunctionError: `batch` and `pre` are both given, or `timeout` is no positive number.
 
     Example:
         >>> from types import SimpleNamespace
@@ -101,6 +120,12 @@ def labeling_function(
             "combined with batch=True; call the preprocessor inside the function"
         )
 
+    if timeout is not None and not timeout > 0:
+        raise LabelingFunctionError(
+            f"labeling function {name or function}: timeout must be more than 0 seconds, got "
+            f"{timeout!r}"
+        )
+
     def wrap(fn: Callable[..., Any]) -> LabelingFunction:
         return LabelingFunction(
             name=name or str(getattr(fn, "__name__", type(fn).__name__)),
@@ -110,6 +135,7 @@ def labeling_function(
             pre=tuple(pre or ()),
             fields=None if fields is None else _names(fields),
             version=version,
+            timeout=timeout,
         )
 
     return wrap if function is None else wrap(function)
@@ -131,6 +157,7 @@ class Matcher:
         flags: `re` flags.
         kind: ``"keywords"`` or ``"regex"``, for tables.
         words: The words, when `pattern` is a list of whole words; it is `pattern` that decides.
+        files: The file that the words came from.
     """
 
     name: str
@@ -140,6 +167,7 @@ class Matcher:
     flags: int = 0
     kind: str = "regex"
     words: tuple[str, ...] = ()
+    files: tuple[DataFile, ...] = ()
 
     def __call__(self, x: Any) -> str | int:
         """Vote on one record."""
@@ -152,7 +180,8 @@ def keywords(
     name: str,
     *,
     label: str | int,
-    words: Collection[str],
+    words: Collection[str] | None = None,
+    words_file: str | os.PathLike[str] | DataFile | None = None,
     field: str = "text",
     ignore_case: bool = True,
 ) -> Matcher:
@@ -165,11 +194,15 @@ def keywords(
         name: Unique within a job.
         label: Class name or index.
         words: At least one word or phrase.
+        words_file: A text file of them instead, one per line; blank lines and lines that begin
+            with ``#`` are skipped. A path relative to the Python file that calls this, or any
+            fsspec URL; `.gz` and other compressed files too.
         field: The text column.
         ignore_case: Compare as `re.IGNORECASE` does.
 
     Raises:
-        LabelingFunctionError: No words, or an empty one.
+        LabelingFunctionError: No words, or an empty one; both `words` and `words_file`, or a file
+            that cannot be read.
 
     Example:
         >>> from types import SimpleNamespace
@@ -177,6 +210,15 @@ def keywords(
         >>> [money(SimpleNamespace(text=t)) for t in ("CASH now", "cashier", "a free  prize")]
         ['spam', -1, 'spam']
     """
+    files: tuple[DataFile, ...] = ()
+    if words_file is not None:
+        if words is not None:
+            raise LabelingFunctionError(
+                f"keywords {name!r}: words and words_file={str(words_file)!r} are both given; "
+                "keep one of them"
+            )
+        files = (words_file if isinstance(words_file, DataFile) else data_file(words_file),)
+        words = listed(files[0], f"keywords {name!r}")
     if isinstance(words, str | bytes) or not words:
         raise LabelingFunctionError(
             f"keywords {name!r}: words must be a list of at least one word, got {words!r}"
@@ -188,7 +230,7 @@ def keywords(
     parts = [r"\s+".join(map(re.escape, word.split(" "))) for word in distinct]
     pattern = rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"
     flags = re.IGNORECASE if ignore_case else 0
-    return Matcher(name, label, pattern, field, flags, "keywords", tuple(distinct))
+    return Matcher(name, label, pattern, field, flags, "keywords", tuple(distinct), files)
 
 
 def regex(
@@ -237,23 +279,120 @@ def _words_of(pattern: str, flags: int) -> tuple[str, ...]:
     return tuple(inside.removeprefix("(").removeprefix("?:").removesuffix(")").split("|"))
 
 
-AnyLabelingFunction = LabelingFunction | Matcher | NamedCallable
+class BatchFunction(ABC):
+    """A labeling function made of data rather than written as code: it votes on whole batches.
+
+    Comparisons, look-ups, models, prompts and vote tables are such functions. A subclass is small
+    enough to pickle and loads what is heavy when it first votes.
+
+    Attributes:
+        kind: What tables call this kind of function.
+        trusted: Whether it runs labelmill's own code alone, which always ends; other functions
+            run where a time limit can stop them.
+        name: Unique within a job.
+        group: What it shares with functions that vote together with it.
+    """
+
+    kind: ClassVar[str]
+    trusted: ClassVar[bool] = False
+    name: str
+    group: FunctionGroup | None = None
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...] | None:
+        """Columns that it reads; None where it may read any."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str | int, ...]:
+        """Classes that it may vote for, by name or index; they are checked before a run."""
+
+    @abstractmethod
+    def votes(self, batch: pa.RecordBatch) -> Any:  # Any: an array or list, as its author has it
+        """Return one vote per row: class indices or names, -1 or null where it abstains."""
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """Return what determines its votes, for its fingerprint: plain data and functions."""
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """Data files that it reads."""
+        return ()
+
+    def check(self, schema: pa.Schema) -> None:  # noqa: B027 - most have nothing to check
+        """Check that the columns that it reads have types that it can read.
+
+        Raises:
+            LabelingFunctionError: One has not; names function, column and type.
+        """
+
+    def __call__(self, x: Any, /) -> Any:
+        """Vote on one record."""
+        names = self.columns if self.columns is not None else tuple(x.keys())
+        batch = pa.RecordBatch.from_pydict({name: [getattr(x, name)] for name in names})
+        result = self.votes(batch)
+        return (result.tolist() if hasattr(result, "tolist") else list(result))[0]
+
+
+class PaidFunction(BatchFunction):
+    """A function whose votes cost money or time elsewhere: it is asked last, and within a budget.
+
+    Attributes:
+        only_where: Records that it is asked about: ``all``, ``uncovered`` (no other function
+            voted) or ``conflicting`` (others voted for different classes).
+    """
+
+    trusted: ClassVar[bool] = True
+
+    @property
+    def only_where(self) -> str:
+        """Records that it is asked about."""
+        return "all"
+
+    @abstractmethod
+    def bind(self, store_uri: str) -> None:
+        """Keep answers in a data set, and wait for `allow` before asking."""
+
+    @abstractmethod
+    def allow(self, share: float) -> None:
+        """Let this process use a further share of the budget."""
+
+    @abstractmethod
+    def usage(self) -> Mapping[str, float]:
+        """Return what has been used so far in this process, by name."""
+
+    @abstractmethod
+    def estimate(self, batch: pa.RecordBatch) -> Mapping[str, float]:
+        """Return what votes on `batch` would use, by the same names, without asking."""
+
+
+class SparseVotes(NamedTuple):
+    """Votes of several functions on a batch; what is not listed is an abstain.
+
+    Attributes:
+        functions: int64, shape (votes,): positions among the functions that were asked.
+        rows: int64, shape (votes,).
+        labels: int16, shape (votes,): class indices, or -3 for a value that is no class.
+        invalid: The values that are no class, by position in the arrays.
+    """
+
+    functions: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int16]
+    invalid: Mapping[int, Any] = MappingProxyType({})
+
+
+class FunctionGroup(ABC):
+    """What functions share that vote together because one by one would be slow."""
+
+    @abstractmethod
+    def votes(
+        self, functions: Sequence[BatchFunction], batch: pa.RecordBatch, class_names: Sequence[str]
+    ) -> SparseVotes:
+        """Return the votes of `functions`, all of this group, on a batch; each pair once."""
+
+
+AnyLabelingFunction = LabelingFunction | Matcher | BatchFunction | NamedCallable
 """Whatever a job may contain: our functions, matchers, or a foreign object such as Snorkel's."""
-
-
-def kind_of(lf: AnyLabelingFunction) -> str:
-    """Return the kind shown in tables: keywords, regex, batch or python."""
-    if isinstance(lf, Matcher):
-        return lf.kind
-    return "batch" if isinstance(lf, LabelingFunction) and lf.batch else "python"
-
-
-def is_labeling_function(value: object) -> bool:
-    """Whether a module-level `value` counts as a labeling function."""
-    if isinstance(value, LabelingFunction | Matcher):
-        return True
-    is_snorkel = any(
-        cls.__module__.startswith("snorkel.") and "LabelingFunction" in cls.__name__
-        for cls in type(value).__mro__
-    )
-    return is_snorkel and isinstance(value, NamedCallable)

@@ -1,19 +1,38 @@
-"""All matchers of a job over a batch: keywords in one pass a column, regexes one by one."""
+"""All matchers of a job over a batch: keywords of a column in one pass, regexes in another."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from labelmill.errors import LabelingFunctionError
 from labelmill.keywordscan import KeywordScan
 from labelmill.labeling import Matcher
+from labelmill.regexcost import search_steps
+from labelmill.regexscan import RegexScan
+
+Ints = npt.NDArray[np.int64]
+
+QUICK_STEPS = 1e7
+"""Steps of a backtracking search that are sure to be over soon: about a second."""
+
+
+class Sink(Protocol):
+    """Takes what a scan finds; `labelmill.apply` has one."""
+
+    def add_sparse(self, functions: Ints, rows: Ints, codes: npt.NDArray[np.int16], /) -> None:
+        """Take single votes."""
+
+    def spent(self, positions: Sequence[int], seconds: float, /) -> None:
+        """Take the time of a pass."""
 
 
 class MatcherSet:
@@ -27,50 +46,70 @@ class MatcherSet:
     def __init__(self, matchers: Mapping[int, Matcher], labels: Mapping[int, int]) -> None:
         self._matchers = matchers
         self._labels = np.zeros(max(matchers, default=-1) + 1, dtype=np.int16)
-        for position, label in labels.items():
-            self._labels[position] = label
         keywords: dict[str, list[int]] = defaultdict(list)
-        self._regexes: dict[str, list[int]] = defaultdict(list)
+        regexes: dict[str, list[int]] = defaultdict(list)
         for position, matcher in matchers.items():
-            (keywords if matcher.words else self._regexes)[matcher.field].append(position)
-        self._scans = {
+            self._labels[position] = labels[position]
+            (keywords if matcher.words else regexes)[matcher.field].append(position)
+        self._keywords = {
             field: (np.array(positions), KeywordScan([matchers[n] for n in positions]))
             for field, positions in keywords.items()
         }
-        self._search = {
-            position: re.compile(matchers[position].pattern, matchers[position].flags).search
-            for positions in self._regexes.values()
-            for position in positions
+        self._regexes = {
+            field: (
+                np.array(positions),
+                RegexScan([(matchers[n].pattern, matchers[n].flags) for n in positions]),
+            )
+            for field, positions in regexes.items()
         }
 
-    def run(
-        self, batch: pa.RecordBatch, codes: npt.NDArray[np.int16], seconds: list[float]
-    ) -> None:
-        """Vote on a batch.
+    def scan(self, batch: pa.RecordBatch, sink: Sink) -> dict[int, Ints]:
+        """Find what can be found in one pass over each column.
 
         Args:
             batch: Records.
-            codes: int16, shape (functions, rows); votes are written, abstains left alone.
-            seconds: Per function; time spent is written. Functions of one pass share its time.
+            sink: Takes the votes that are certain.
+
+        Returns:
+            Rows on which a regex may match and `search` has to tell, by position.
 
         Raises:
             LabelingFunctionError: A matcher's column is not there or is no text.
         """
-        for field, (positions, scan) in self._scans.items():
+        for field, (positions, keywords) in self._keywords.items():
             started = time.perf_counter()
-            functions, rows = scan.hits(self._column(batch, field, positions[0]))
-            codes[positions[functions], rows] = self._labels[positions[functions]]
-            each = (time.perf_counter() - started) / len(positions)
-            for position in positions.tolist():
-                seconds[position] = each
-        for field, regexes in self._regexes.items():
-            texts = self._column(batch, field, regexes[0]).to_pylist()
-            for position in regexes:
-                started = time.perf_counter()
-                search = self._search[position]
-                hits = [row for row, text in enumerate(texts) if text is not None and search(text)]
-                codes[position, hits] = self._labels[position]
-                seconds[position] = time.perf_counter() - started
+            functions, rows = keywords.hits(self._column(batch, field, positions[0]))
+            sink.add_sparse(positions[functions], rows, self._labels[positions[functions]])
+            sink.spent(positions.tolist(), time.perf_counter() - started)
+        unsure: dict[int, Ints] = {}
+        for field, (positions, regexes) in self._regexes.items():
+            started = time.perf_counter()
+            found = regexes.candidates(self._column(batch, field, positions[0]))
+            sure = positions[found.functions[found.sure]]
+            sink.add_sparse(sure, found.rows[found.sure], self._labels[sure])
+            functions, rows = found.functions[~found.sure], found.rows[~found.sure]
+            order = np.argsort(functions, kind="stable")
+            functions, rows = functions[order], rows[order]
+            edges = np.searchsorted(functions, np.arange(len(positions) + 1))
+            for n in np.flatnonzero(np.diff(edges)).tolist():
+                unsure[int(positions[n])] = np.sort(rows[edges[n] : edges[n + 1]])
+            sink.spent(positions.tolist(), time.perf_counter() - started)
+        return unsure
+
+    def search(self, position: int, batch: pa.RecordBatch, rows: Ints) -> Ints:
+        """Return those of `rows` in which `re` finds a matcher's expression."""
+        matcher = self._matchers[position]
+        search = re.compile(matcher.pattern, matcher.flags).search
+        texts = self._column(batch, matcher.field, position).take(pa.array(rows)).to_pylist()
+        hits = [n for n, text in enumerate(texts) if text is not None and search(text)]
+        return rows[hits]
+
+    def may_hang(self, position: int, batch: pa.RecordBatch, rows: Ints) -> bool:
+        """Tell whether `search` might take long on some of `rows`."""
+        matcher = self._matchers[position]
+        column = self._column(batch, matcher.field, position).take(pa.array(rows))
+        longest = pc.max(pc.binary_length(column)).as_py() or 0
+        return search_steps(matcher.pattern, matcher.flags, longest) > QUICK_STEPS
 
     def _column(self, batch: pa.RecordBatch, field: str, position: int) -> pa.Array:
         name = self._matchers[position].name

@@ -152,13 +152,13 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     counts = _counts(records, publication.repeats, len(task.table.lfs), len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
     gates = check_gates(task.job, counts, parent, run.accept)
-    seconds = counts.pop("lf_seconds")
+    times = {key: counts.pop(key) for key in ("lf_seconds", "lf_times", "lf_usage")}
     reused = counts.pop("shards_reused")
     details = {
         "counts": counts,
         "summary": dict(summary),
         "gates": [gate.to_dict() for gate in gates],
-        "lf_seconds": seconds,
+        **times,
         "shards_reused": reused,
     }
     stopped = refused(gates)
@@ -191,7 +191,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
                 "started": run.started,
                 "runner": run.runner,
                 "labelmill": run.labelmill,
-                "lf_seconds": seconds,
+                **times,
                 "shards_reused": reused,
             },
         ),
@@ -244,4 +244,6 @@ def _counts(
         "shards": len(records),
         "shards_reused": sum(record.reused for record in records),
         "lf_seconds": [round(s, 6) for s in outcomes.seconds],
+        "lf_usage": outcomes.usage,
+        "lf_times": [[outcomes.seconds_at(n, q) for q in (0.5, 0.99)] for n in range(n_lfs)],
     }

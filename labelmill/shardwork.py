@@ -38,6 +38,10 @@ MAX_FAULTS = 100
 """Dead letters kept per function and shard; counts are exact whatever their number."""
 
 
+RETRY = "-retry-"
+"""In the name of votes that lack those of a service that was down; they are not used again."""
+
+
 @dataclass(frozen=True)
 class ShardTask:
     """What all shards of a job share; plain data that travels to workers.
@@ -50,6 +54,7 @@ class ShardTask:
         gold_digest: Digest of the gold file, empty without one.
         reuse: Whether stored files may be used instead of computing them again.
         check_ids: Whether ids that occur twice are looked for.
+        budget_share: Part of the budgets of functions that cost money for each shard.
         renamed: Votes that the current version has under another name than their usual one.
         progress_path: Local file that rows done are appended to, when somebody watches.
     """
@@ -61,6 +66,7 @@ class ShardTask:
     gold_digest: str
     reuse: bool
     check_ids: bool
+    budget_share: float = 1.0
     renamed: Mapping[str, str] = field(default_factory=dict)
     progress_path: str | None = None
 
@@ -189,6 +195,7 @@ def _compute_votes(
     budget = dict.fromkeys(task.table.names, MAX_FAULTS)
     bad_records = 0
     digests = bytearray()
+    functions.allow(task.budget_share)
     for read in read_shard(shard, task.schema, id_column=task.job.input.id):
         if read.bad:
             bad_records += len(read.bad)
@@ -218,13 +225,17 @@ def _compute_votes(
         "faults": None if faults is None else asdict(faults),
         "ids": None if ids is None else asdict(ids),
         "duplicate_ids": duplicate_ids,
-        "outcomes": outcomes.without_seconds().to_dict(),
+        "outcomes": outcomes.without_measurements().to_dict(),
         "bad_records": bad_records,
     }
     data = writer.finish(note)
-    entry = FileEntry.of(
-        _put_votes(store, path, data), kind="votes", rows=writer.rows, shard=shard.id
-    )
+    if any(used.get("failed") for used in outcomes.usage.values()):
+        # A service was down: the votes serve this version, and the next run asks again.
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        stored = store.put(path.replace(".parquet", f"{RETRY}{digest}.parquet"), data)
+    else:
+        stored = _put_votes(store, path, data)
+    entry = FileEntry.of(stored, kind="votes", rows=writer.rows, shard=shard.id)
     return StoredVotes(
         entry,
         faults,

@@ -130,18 +130,51 @@ def pack_votes(
     Returns:
         A batch with the schema of `votes_schema`.
     """
-    rows, lfs = np.nonzero(codes.T >= 0)
-    offsets = np.zeros(codes.shape[1] + 1, dtype=np.int32)
-    np.cumsum(np.bincount(rows, minlength=codes.shape[1]), out=offsets[1:])
-    labels = codes[lfs, rows]
+    lfs, rows = np.nonzero(codes >= 0)
+    return pack_sparse_votes(
+        ids, rows, lfs, codes[lfs, rows], votes_schema(table, gold=gold is not None), gold
+    )
+
+
+def pack_sparse_votes(
+    ids: pa.Array,
+    rows: npt.NDArray[np.int64],
+    lfs: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int16],
+    schema: pa.Schema,
+    gold: pa.Array | None = None,
+) -> pa.RecordBatch:
+    """Make a vote batch from single votes, in any order, each function and row once.
+
+    Args:
+        ids: string array, shape (n,).
+        rows: int64, shape (votes,).
+        lfs: int64, shape (votes,).
+        labels: int16, shape (votes,): class indices.
+        schema: What `votes_schema` gave for the table, with gold if there is any.
+        gold: Optional int16 array, shape (n,).
+    """
+    order = _by_row_and_lf(rows, lfs)
+    offsets = np.zeros(len(ids) + 1, dtype=np.int32)
+    np.cumsum(np.bincount(rows, minlength=len(ids)), out=offsets[1:])
     columns = [
         ids,
-        pa.ListArray.from_arrays(offsets, pa.array(lfs.astype(np.int32))),
-        pa.ListArray.from_arrays(offsets, pa.array(labels)),
+        pa.ListArray.from_arrays(offsets, pa.array(lfs[order].astype(np.int32))),
+        pa.ListArray.from_arrays(offsets, pa.array(labels[order].astype(np.int16))),
     ]
     if gold is not None:
         columns.append(gold)
-    return pa.RecordBatch.from_arrays(columns, schema=votes_schema(table, gold=gold is not None))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _by_row_and_lf(
+    rows: npt.NDArray[np.int64], lfs: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the order of votes by row, then by function; numbers of 16 bits sort fastest."""
+    most = max(int(rows.max(initial=0)), int(lfs.max(initial=0)))
+    kind = np.uint16 if most < 1 << 16 else np.int64
+    order = np.argsort(lfs.astype(kind), kind="stable")
+    return order[np.argsort(rows[order].astype(kind), kind="stable")]
 
 
 def unpack_votes(batch: pa.RecordBatch) -> VoteArrays:

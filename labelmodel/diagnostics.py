@@ -11,6 +11,9 @@ from labelmodel.state import Parameters, Statistics
 
 LOST_SHARE = 0.1
 
+NEVER_PREDICTED = "classes that majority vote gives are never predicted: "
+"""How the warning begins that goes on with class indices, for callers that know the names."""
+
 
 def report_on(statistics: Statistics, params: Parameters) -> Parameters:
     """Finish a fit: LF precision, warnings and, where needed, the fallback to majority vote.
@@ -38,7 +41,7 @@ def report_on(statistics: Statistics, params: Parameters) -> Parameters:
     missing = np.flatnonzero((sums["majority_mass"] > 0) & (sums["predicted"] == 0))
     if len(missing):
         named = ", ".join(str(label) for label in missing)
-        warnings.append(f"classes that majority vote gives are never predicted: {named}")
+        warnings.append(f"{NEVER_PREDICTED}{named}")
     if fallback is None and sums["not_finite"][0]:
         fallback = f"{int(sums['not_finite'][0])} records have no finite posterior"
     # One class may be the right answer, and a gold sample can say so.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from labelmodel.arrays import AnyArray, FloatArray
 from labelmodel.base import TIE_TOLERANCE
@@ -132,7 +132,7 @@ def wilson_interval(correct: float, n: float, confidence: float = 0.95) -> tuple
         raise VotesError(f"{confidence=} must lie between 0 and 1")
     if n == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + confidence / 2.0))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
     share = correct / n
     centre = share + z**2 / (2.0 * n)
     radius = z * sqrt(share * (1.0 - share) / n + z**2 / (4.0 * n**2))

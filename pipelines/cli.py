@@ -18,7 +18,8 @@ import click
 from rich.console import Console
 
 from labelmill.errors import GateRefusedError, LabelmillError
-from labelmill.jobspec import json_schema, load_job
+from labelmill.jobfile import load_job
+from labelmill.jobspec import json_schema
 from pipelines.shadowing import check_packages
 
 if TYPE_CHECKING:
@@ -174,27 +175,52 @@ def run(
     show_default=True,
     help="Size of the sample.",
 )
-def lfs(job: Path, overrides: tuple[str, ...], as_json: bool, rows: int) -> None:
-    """Show the LF table on a sample: coverage, overlap, conflict, accuracy, speed."""
-    from pipelines.lfs import analyse_sample
-    from pipelines.screen import Screen
+@click.option(
+    "--function", "named", multiple=True, metavar="NAME", help="Show this function in depth."
+)
+@click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Records to show of each function: 3 with --function or --json, else none.",
+)
+@click.option("--ask", is_flag=True, help="Ask prompted functions too, which costs money.")
+@click.option("--watch", "watching", is_flag=True, help="Run again whenever a file is saved.")
+def lfs(
+    job: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    rows: int,
+    named: tuple[str, ...],
+    examples: int | None,
+    ask: bool,
+    watching: bool,
+) -> None:
+    """Show what functions do on a sample: coverage, overlap, conflict, accuracy, examples.
 
+    Nothing is stored, but the answers of prompted functions that --ask asks. --watch is for a
+    terminal beside the editor.
+    """
+    from pipelines.lfs import analyse_sample
+    from pipelines.screen_lfs import LFScreen, View
+
+    if examples is None:
+        examples = 3 if named or as_json else 0
+    out, _ = _consoles(as_json)
+    if watching:
+        from pipelines.screen_watch import WatchJson, WatchScreen
+        from pipelines.watch import Request, watch_job
+
+        screen = WatchJson() if as_json else WatchScreen(out, named)
+        watch_job(Request(job, overrides, rows, examples, named, ask), screen.show, screen.changed)
+        return
     spec, folder = load_job(job, overrides)
     with redirect_stdout(sys.stderr):
-        found = analyse_sample(spec, folder, rows)
-    out, _ = _consoles(as_json)
+        found = analyse_sample(spec, folder, rows, examples=examples, named=named, ask=ask)
     if as_json:
         click.echo(json.dumps(found.document(), indent=2))
     else:
-        screen = Screen(out)
-        screen.line(
-            f"{found.rows:,} records from all shards, {len(found.summary['lfs'])} functions"
-        )
-        screen.functions(found.summary["lfs"], found.counts)
-        screen.speeds(found)
-        screen.gold(found.summary["gold"])
-        screen.model(found.summary["model"])
-        screen.faults(found.faults)
+        LFScreen(out).sample(found, View(named))
 
 
 def _planned(
@@ -210,6 +236,8 @@ def _planned(
     spec, folder = load_job(job, overrides)
     with redirect_stdout(sys.stderr):  # what functions print is no result of ours
         made = make_plan(spec, folder, full=full)
+    if made.functions is not None:
+        click.echo(made.functions.printed(), nl=False, err=True)
     choice = choose_runner(
         runner or spec.runner.name,
         [*spec.runner.options, *flags],
@@ -232,6 +260,7 @@ def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
         "rows_exact": all(s.rows is not None for s in shards),
         "rows_to_vote": made.rows_of(made.to_vote),
         "projected_seconds": made.projected_seconds,
+        "projected_usage": made.projected_usage,
         "runner": choice.runner,
         "runner_flags": list(choice.flags),
         "lfs": [asdict(lf) for lf in made.prepared.table.lfs],

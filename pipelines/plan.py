@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from labelmill.apply import Applied
+from labelmill.apply import Applied, FunctionSet
 from labelmill.columns import columns_used, needed_columns
+from labelmill.combining import with_parts
 from labelmill.corpus import Corpus, plan_corpus
 from labelmill.errors import (
     CorpusError,
@@ -21,11 +21,11 @@ from labelmill.errors import (
 from labelmill.gold import read_gold, take_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
-from labelmill.labeling import Matcher
+from labelmill.labeling import BatchFunction, Matcher
 from labelmill.manifest import Manifest
 from labelmill.readers import read_shard
 from labelmill.shard import Shard
-from labelmill.shardwork import LAYOUT, ShardTask
+from labelmill.shardwork import LAYOUT, RETRY, ShardTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest
@@ -72,6 +72,8 @@ class Plan:
         reused: Ids of shards whose votes are stored already.
         sample: Functions run on a few records.
         warnings: What a person should know before running.
+        functions: The functions ready to run; None when nothing changed. Held here, so that a run
+            in this process finds them ready.
     """
 
     job: JobSpec
@@ -84,6 +86,7 @@ class Plan:
     reused: frozenset[str]
     sample: Sample
     warnings: tuple[str, ...]
+    functions: FunctionSet | None
 
     @property
     def to_vote(self) -> tuple[Shard, ...]:
@@ -98,6 +101,17 @@ class Plan:
         return sum(
             shard.rows if shard.rows is not None else int(shard.size / per_row) for shard in shards
         )
+
+    @property
+    def projected_usage(self) -> Mapping[str, Mapping[str, float]]:
+        """What functions that cost money will use at most, projected from the sample."""
+        if self.sample.applied is None or not self.sample.rows:
+            return {}
+        scale = self.rows_of(self.to_vote) / self.sample.rows
+        return {
+            lf: {name: amount * scale for name, amount in used.items()}
+            for lf, used in self.sample.applied.estimates.items()
+        }
 
     @property
     def projected_seconds(self) -> float:
@@ -120,7 +134,8 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     """
     _check_output_apart(job)
     prepared = prepare_job(job, folder)
-    corpus = _plan_corpus(job, prepared)
+    functions: FunctionSet | None = prepared.function_set()  # its process loads while we plan
+    corpus = plan_corpus_of(job, prepared)
     gold_digest = read_gold(job.gold, job.labels).digest if job.gold and job.gold.uri else ""
     task = ShardTask(
         job=job,
@@ -139,6 +154,8 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     task = replace(task, renamed=_renamed(task, corpus, parent))
     digest = _inputs_digest(task, corpus)
     same = not full and parent is not None and parent.inputs_digest == digest
+    if parent is not None and any(RETRY in file.path for file in parent.files_of("votes")):
+        same = False
     stored = set() if full else set(store.list() if same else store.list("votes"))
     missing = [f.path for f in parent.files if f.path not in stored] if parent and same else []
     unchanged = same and not missing
@@ -149,7 +166,11 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
             f"such as {missing[0]}; they are made again"
         )
     # When nothing changed, no record is read at all.
-    sample = NO_SAMPLE if unchanged else take_sample(task, prepared, corpus, SAMPLE_ROWS)
+    reused = frozenset(s.id for s in corpus.shards if task.current_votes_path(s) in stored)
+    task = replace(task, budget_share=1 / max(1, len(corpus.shards) - len(reused)))
+    if unchanged:
+        functions = None
+    sample = NO_SAMPLE if functions is None else take_sample(task, functions, corpus, SAMPLE_ROWS)
     return Plan(
         job,
         prepared,
@@ -158,13 +179,14 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
         parent,
         digest,
         unchanged,
-        frozenset(s.id for s in corpus.shards if task.current_votes_path(s) in stored),
+        reused,
         sample,
         (*warnings, *_sample_warnings(sample, job, prepared.table)),
+        functions,
     )
 
 
-def _plan_corpus(job: JobSpec, prepared: PreparedJob) -> Corpus:
+def plan_corpus_of(job: JobSpec, prepared: PreparedJob) -> Corpus:
     """Plan the corpus with the columns that the job reads, and check their types."""
     gold_column = job.gold.column if job.gold and not job.gold.uri else None
     extra = [gold_column] if gold_column else []
@@ -199,7 +221,8 @@ def _renamed(task: ShardTask, corpus: Corpus, parent: Manifest | None) -> dict[s
     renamed = {}
     for shard in corpus.shards:
         usual, path = task.votes_path(shard), current.get(shard.id)
-        if path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-"):
+        other = path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-")
+        if path and other and RETRY not in path:
             renamed[usual] = path
     return renamed
 
@@ -218,16 +241,15 @@ def _check_output_apart(job: JobSpec) -> None:
             )
 
 
-def take_sample(task: ShardTask, prepared: PreparedJob, corpus: Corpus, rows: int) -> Sample:
+def take_sample(task: ShardTask, functions: FunctionSet, corpus: Corpus, rows: int) -> Sample:
     """Run the functions on up to `rows` records from the start of the first shard with any."""
     for shard in corpus.shards:
         for read in read_shard(shard, corpus.schema, id_column=task.job.input.id, batch_rows=rows):
             if not read.batch.num_rows:
                 continue
             batch, gold = take_gold(read.batch, task.gold_column, task.job.labels, shard.uri)
-            started = time.perf_counter()
-            applied = prepared.function_set().apply(batch, gold=gold)
-            seconds = time.perf_counter() - started
+            applied = functions.apply(batch, gold=gold, ask=False)
+            seconds = sum(applied.outcomes.seconds)
             return Sample(applied, batch.num_rows, read.batch.nbytes / batch.num_rows, seconds)
     return NO_SAMPLE
 
@@ -264,8 +286,10 @@ def _inputs_digest(task: ShardTask, corpus: Corpus) -> str:
 
 
 def _check_columns(prepared: PreparedJob, schema: pa.Schema) -> None:
-    """Check that matchers read text columns and that functions name columns that are there."""
-    for lf in prepared.functions():
+    """Check that functions can read the types of the columns that they read."""
+    for lf in with_parts(prepared.functions()):
+        if isinstance(lf, BatchFunction):
+            lf.check(schema)
         if isinstance(lf, Matcher):
             kind = schema.field(lf.field).type
             if kind not in (pa.string(), pa.null()):

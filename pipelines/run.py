@@ -20,6 +20,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PortableOptions
 
 from labelmill import errors
+from labelmill.datafiles import stage
 from labelmill.errors import JobSpecError, LabelmillError
 from labelmill.gates import GATES
 from labelmill.publication import RunInfo, RunOutcome, run_path
@@ -97,6 +98,7 @@ def run_plan(
         progress = Path(folder) / "rows"
         progress.touch()
         task = plan.task
+        stage(Store.open(plan.job.output.uri), plan.prepared.data_files())
         if choice.is_local:
             task = replace(task, progress_path=str(progress))
         shards = plan.corpus.shards

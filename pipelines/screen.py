@@ -1,54 +1,22 @@
-"""What a person reads: the plan, the LF table and the summary of a run, as tables on a terminal."""
+"""What a person reads of plans and runs: the plan, its sample, the summary of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import ASCII2, SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
-from labelmill.apply import Fault
 from labelmill.publication import RunOutcome
-from pipelines.lfs import SampleAnalysis
 from pipelines.plan import Plan
 from pipelines.run import Finished
+from pipelines.screen_lf_table import count
+from pipelines.screen_parts import ScreenParts
+from pipelines.screen_text import percent, plural, printable, share
+
+__all__ = ["Screen", "printable", "share"]
 
 
-def printable(text: str) -> str:
-    """Return corpus or user text with control characters made visible and markup inert."""
-    return escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
-
-
-def share(value: float | None) -> str:
-    """Return a share as three decimals, or a dash."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-class Screen:
-    """Prints to a terminal with colour, or plainly to a pipe.
-
-    Args:
-        console: Where to print.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def line(self, markup: str = "") -> None:
-        """Print one line of rich markup."""
-        self.console.print(markup, highlight=False, soft_wrap=True)
-
-    def table(self, columns: Sequence[str], left: int = 1) -> Table:
-        """Return an empty table whose first `left` columns hold text and the others numbers."""
-        box = SIMPLE_HEAD if self.console.is_terminal else ASCII2
-        table = Table(box=box, pad_edge=False, header_style="bold", show_edge=False)
-        for position, name in enumerate(columns):
-            table.add_column(name, justify="left" if position < left else "right", no_wrap=True)
-        return table
+class Screen(ScreenParts):
+    """Shows plans and runs on a terminal, or plainly to a pipe."""
 
     def plan(self, plan: Plan, runner: str) -> None:
         """Show what would run."""
@@ -56,22 +24,23 @@ class Screen:
         exact = all(shard.rows is not None for shard in shards)
         rows = f"{'' if exact else 'about '}{plan.rows_of(shards):,} records"
         self.line(
-            f"[bold]{printable(plan.job.name)}[/]: {_plural(len(shards), 'shard')}, {rows}, "
+            f"[bold]{printable(plan.job.name)}[/]: {plural(len(shards), 'shard')}, {rows}, "
             f"{sum(s.size for s in shards) / 2**20:,.1f} MB, "
-            f"{_plural(len(plan.prepared.table.lfs), 'function')}, {len(plan.job.labels)} classes"
+            f"{plural(len(plan.prepared.table.lfs), 'function')}, {len(plan.job.labels)} classes"
         )
         if plan.unchanged:
             assert plan.parent is not None
             self.line(f"nothing to do: version {plan.parent.version} is up to date")
         else:
             todo = plan.to_vote
-            reused = _plural(len(shards) - len(todo), "shard")
+            reused = plural(len(shards) - len(todo), "shard")
             self.line(
-                f"to vote on: {_plural(len(todo), 'shard')} ({plan.rows_of(todo):,} records), "
+                f"to vote on: {plural(len(todo), 'shard')} ({plan.rows_of(todo):,} records), "
                 f"reused: {reused}; about {plan.projected_seconds:.1f} s of function time on one "
                 f"core; {runner}"
             )
         self.sample_table(plan)
+        self.usage(plan.projected_usage, "would use at most, projected from the sample")
         self.warnings(plan.warnings)
 
     def sample_table(self, plan: Plan) -> None:
@@ -87,16 +56,11 @@ class Screen:
                 printable(lf.name),
                 lf.kind,
                 f"{outcomes.votes[n]:,}",
-                _count(outcomes.faults[n]),
-                _count(outcomes.invalid[n]),
+                count(outcomes.faults[n]),
+                count(outcomes.invalid[n]),
                 f"{outcomes.seconds[n] / sample.rows * 1e6:.2f}",
             )
         self.console.print(table)
-
-    def warnings(self, warnings: Sequence[str]) -> None:
-        """Show what needs attention."""
-        for warning in warnings:
-            self.line(f"[yellow]warning:[/] {printable(warning)}")
 
     def summary(self, plan: Plan, finished: Finished) -> None:
         """Show how a run ended and what it found."""
@@ -108,15 +72,17 @@ class Screen:
         self._head(plan, finished)
         reused = details["shards_reused"]
         parts = [
-            _plural(rows, "record"),
-            f"{covered:,} covered ({_percent(covered, rows)})",
-            _plural(summary["totals"]["patterns"], "vote pattern"),
-            _plural(counts["shards"], "shard") + (f" ({reused} reused)" if reused else ""),
+            plural(rows, "record"),
+            f"{covered:,} covered ({percent(covered, rows)})",
+            plural(summary["totals"]["patterns"], "vote pattern"),
+            plural(counts["shards"], "shard") + (f" ({reused} reused)" if reused else ""),
             f"{finished.seconds:.1f} s",
         ]
         self.line(", ".join(parts))
         self.classes(plan.job.labels, counts, summary)
-        self.functions(summary["lfs"], counts)
+        times = {"seconds": details["lf_seconds"], "times": details["lf_times"]}
+        self.functions(summary["lfs"], {**counts, **times})
+        self.usage(details["lf_usage"])
         self.gold(summary["gold"])
         self.model(summary["model"])
         self.troubles(counts, details["gates"], plan)
@@ -139,90 +105,12 @@ class Screen:
         """Show the distribution of the labels of covered records."""
         table = self.table(["class", "labels", "share", "class balance"])
         balance = summary["model"]["class_balance"]
-        for name, count, prior in zip(names, counts["class_counts"], balance, strict=True):
+        for name, number, prior in zip(names, counts["class_counts"], balance, strict=True):
             table.add_row(
-                printable(name), f"{count:,}", _percent(count, counts["covered"]), share(prior)
+                printable(name), f"{number:,}", percent(number, counts["covered"]), share(prior)
             )
         self.line()
         self.console.print(table)
-
-    def functions(self, lfs: Sequence[Mapping[str, Any]], counts: Mapping[str, Any]) -> None:
-        """Show the LF table."""
-        has_gold = any(lf["gold_votes"] for lf in lfs)
-        columns = ["function", "votes for", "votes", "coverage", "overlap", "conflict", "learned"]
-        columns += ["on gold"] if has_gold else []
-        columns += ["faults", "invalid"]
-        table = self.table(columns, left=2)
-        for n, lf in enumerate(lfs):
-            name = printable(lf["name"]) + (" [red](not used)[/]" if lf["quarantined"] else "")
-            row = [
-                name,
-                printable(_short_list(lf["classes"])),
-                f"{lf['votes']:,}",
-                share(lf["coverage"]),
-                share(lf["overlap"]),
-                share(lf["conflict"]),
-                share(lf["learned_accuracy"]),
-            ]
-            row += [share(lf["gold_accuracy"])] if has_gold else []
-            table.add_row(*row, _count(counts["faults"][n]), _count(counts["invalid"][n]))
-        self.line()
-        self.console.print(table)
-
-    def speeds(self, found: SampleAnalysis) -> None:
-        """Show what each function costs per record, the slowest first."""
-        costs = sorted(
-            zip(found.outcomes.seconds, found.summary["lfs"], strict=True),
-            key=lambda pair: -pair[0],
-        )
-        shown = [f"{printable(lf['name'])} {s / found.rows * 1e6:.1f}" for s, lf in costs[:5]]
-        total = sum(found.outcomes.seconds) / found.rows * 1e6
-        self.line(f"us/record: {total:.1f} in all; {', '.join(shown)}")
-
-    def faults(self, faults: Sequence[Fault]) -> None:
-        """Show the first failure of each function."""
-        first = {fault.lf: fault for fault in reversed(faults)}
-        for fault in sorted(first.values(), key=lambda f: f.lf):
-            self.line(
-                f"[red]{fault.outcome}[/] {printable(fault.lf)} on {printable(fault.id)}: "
-                f"{printable(fault.type)}: {printable(fault.message)}"
-            )
-
-    def gold(self, gold: Mapping[str, Any] | None) -> None:
-        """Show scores of model and majority vote, over all records and over covered ones."""
-        if gold and gold["fit_records"] and not gold["eval_records"]:
-            self.line(
-                f"\n{_plural(gold['fit_records'], 'gold record')} informed the fit; none were left "
-                "to score it"
-            )
-        if not gold or not gold["eval_records"]:
-            return
-        table = self.table(["on gold", "records", "accuracy", "95 %", "log loss", "Brier", "ECE"])
-        for scope, n in (("covered", gold["eval_covered"]), ("all", gold["eval_records"])):
-            for name, title in (("model", "label model"), ("majority_vote", "majority vote")):
-                scores = gold[name][scope]
-                if scores is not None:
-                    interval = f"{scores['accuracy_low']:.3f}-{scores['accuracy_high']:.3f}"
-                    table.add_row(
-                        f"{title}, {scope}",
-                        f"{n:,}",
-                        share(scores["accuracy"]),
-                        interval,
-                        share(scores["log_loss"]),
-                        share(scores["brier"]),
-                        share(scores["ece"]),
-                    )
-        self.line()
-        self.console.print(table)
-        if gold["fit_records"]:
-            self.line(f"{gold['fit_records']:,} other gold records informed the fit")
-
-    def model(self, model: Mapping[str, Any]) -> None:
-        """Show what the model says of itself."""
-        if model["fallback"]:
-            self.line(f"[bold red]majority vote was used:[/] {printable(model['fallback'])}")
-        fallback = model["fallback"]  # said above, so not again among the warnings
-        self.warnings([w for w in model["warnings"] if not (fallback and w.endswith(fallback))])
 
     def troubles(
         self, counts: Mapping[str, Any], gates: Sequence[Mapping[str, Any]], plan: Plan
@@ -231,7 +119,7 @@ class Screen:
         notes = []
         if counts["bad_records"]:
             notes.append(
-                f"{_plural(counts['bad_records'], 'bad record')}, not readable; see faults/ in the "
+                f"{plural(counts['bad_records'], 'bad record')}, not readable; see faults/ in the "
                 "data set"
             )
         if counts["duplicate_ids"]:
@@ -267,19 +155,3 @@ class Screen:
                 "[bold]next:[/] gold only scored this run; --set gold.fit=0.01 lets a random share "
                 "of it inform the model"
             )
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "-"
-
-
-def _count(value: int) -> Text | str:
-    return Text(f"{value:,}", style="red") if value else "0"
-
-
-def _short_list(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} +{len(names) - 2}"

@@ -14,7 +14,8 @@ from apache_beam.utils.shared import Shared
 from labelmill.apply import Fault, FunctionSet, Outcomes
 from labelmill.errors import CorpusError
 from labelmill.fingerprint import fingerprint
-from labelmill.labeling import AnyLabelingFunction, kind_of
+from labelmill.kinds import kind_of
+from labelmill.labeling import AnyLabelingFunction
 from labelmill.records import ID
 from labelmill.votes import LFInfo, LFTable
 from transforms.outcomes import MergeOutcomesFn
@@ -30,7 +31,9 @@ NAMESPACE = "labelmill"
 
 def table_of(lfs: Sequence[AnyLabelingFunction], class_names: Sequence[str]) -> LFTable:
     """Return the LF table of functions given as objects rather than as a job."""
-    infos = tuple(LFInfo(lf.name, fingerprint(lf), kind_of(lf)) for lf in lfs)
+    infos = tuple(
+        LFInfo(lf.name, fingerprint(lf, class_names=class_names), kind_of(lf)) for lf in lfs
+    )
     return LFTable(infos, tuple(class_names))
 
 

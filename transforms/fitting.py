@@ -14,6 +14,7 @@ from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
 from labelmodel import LabelModel, LabelModelWarning, MajorityVote, analyse, score
 from labelmodel.arrays import FloatArray
+from labelmodel.diagnostics import NEVER_PREDICTED
 from labelmodel.errors import ParametersError
 from labelmodel.parameters import read_model, to_json
 from labelmodel.patterns import PatternTable
@@ -78,12 +79,13 @@ def describe(
     """Return LF table, totals, gold scores and model diagnosis as plain data."""
     analysis = analyse(patterns)
     totals = analyse(used)
+    polarity, gold_accuracy = analysis.polarity, analysis.gold_accuracy
     learned = getattr(model, "lf_accuracy_", np.full(len(table.lfs), np.nan))
     lfs = [
         {
             "name": lf.name,
             "kind": lf.kind,
-            "classes": [table.class_names[c] for c in analysis.polarity[n]],
+            "classes": [table.class_names[c] for c in polarity[n]],
             "votes": int(analysis.votes[n]),
             "coverage": float(analysis.coverage[n]),
             "overlap": float(analysis.overlap[n]),
@@ -91,7 +93,7 @@ def describe(
             "learned_accuracy": _number(learned[n]),
             "gold_correct": int(analysis.gold_correct[n]),
             "gold_votes": int(analysis.gold_n[n]),
-            "gold_accuracy": _number(analysis.gold_accuracy[n]),
+            "gold_accuracy": _number(gold_accuracy[n]),
             "quarantined": n in dropped,
         }
         for n, lf in enumerate(table.lfs)
@@ -109,11 +111,19 @@ def describe(
             "name": spec.name,
             "regime": getattr(model, "regime_", None),
             "class_balance": [float(p) for p in model.class_balance_],
-            "warnings": list(getattr(model, "warnings_", ())),
+            "warnings": [_with_names(w, table) for w in getattr(model, "warnings_", ())],
             "fallback": getattr(model, "fallback_", None),
         },
         "gold": _gold_scores(used, model),
     }
+
+
+def _with_names(warning: str, table: LFTable) -> str:
+    """Return a warning of the model's with the names of classes in place of their indices."""
+    if not warning.startswith(NEVER_PREDICTED):
+        return warning
+    indices = warning.removeprefix(NEVER_PREDICTED).split(", ")
+    return NEVER_PREDICTED + ", ".join(table.class_names[int(index)] for index in indices)
 
 
 def _gold_scores(patterns: PatternTable, model: Model) -> dict[str, Any] | None:

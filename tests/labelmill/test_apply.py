@@ -426,8 +426,15 @@ def test_matcher_over_a_column_that_is_no_text_is_refused(field, reason):
 
 
 COUNTS = st.tuples(*[st.integers(0, 100)] * 2)
+TIMES = st.dictionaries(st.integers(0, 3), st.integers(1, 9))
 OUTCOMES = st.builds(
-    Outcomes, st.integers(0, 100), COUNTS, COUNTS, COUNTS, st.tuples(*[st.just(0.5)] * 2)
+    Outcomes,
+    st.integers(0, 100),
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    st.tuples(*[st.just(0.5)] * 2),
+    st.tuples(TIMES, TIMES),
 )
 
 

@@ -151,7 +151,8 @@ def test_same_sources_load_once_and_other_sources_apart(tmp_path):
     write(tmp_path / "c", lfs="from h import X", h="X = 1")
     (a,), (b,) = load(tmp_path / "a"), load(tmp_path / "b")
     assert (a.X, b.X) == (1, 2)
-    assert load(tmp_path / "c")[0] is a
+    assert load(tmp_path / "c")[0] is not a  # files beside it are others
+    assert load(tmp_path / "a")[0] is a
     assert sys.modules["lfs"] is a
 
 

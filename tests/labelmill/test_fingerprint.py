@@ -16,6 +16,8 @@ import pytest
 from labelmill import keywords, labeling_function, regex
 from labelmill.code import collect_code, functions_of, load_modules
 from labelmill.fingerprint import fingerprint
+from labelmill.job import prepare_job
+from labelmill.jobfile import load_job
 from labelmill.labeling import LabelingFunction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +175,7 @@ def test_fingerprint_is_that_of_the_loaded_source_not_of_the_file_on_disk(tmp_pa
 SCRIPT = """
 import sys
 from pathlib import Path
-from labelmill.jobspec import load_job
+from labelmill.jobfile import load_job
 from labelmill.job import prepare_job
 print([lf.fingerprint for lf in prepare_job(*load_job(sys.argv[1])).table.lfs])
 """
@@ -367,3 +369,46 @@ def test_snorkel_function_is_known_by_what_it_wraps():
     before = fingerprint(lf)
     assert fingerprint(LabelingFunctionLike(PAIR[1])) != before
     assert fingerprint(LabelingFunctionLike(PAIR[0], a=1)) != before
+
+
+DECLARED = {
+    "job.yaml": JOB.replace("[lfs.py]", "[lfs.py, {all: {name: c, label: a, of: [plain, words]}},"
+                            " {lookup: {name: t, label: b, field: text, table: table.txt}}]"),
+    "lfs.py": (
+        "import json\nfrom labelmill import keywords, labeling_function, resource\n"
+        "words = keywords('words', label='a', words_file='words.txt')\n"
+        "@labeling_function(resources={'known': resource('known.json', load=json.loads)})\n"
+        "def data(x, known): return known.get(x.text)\n"
+        "@labeling_function()\ndef plain(x): return 0\n"
+    ),
+    "words.txt": "one\n",
+    "known.json": '{"a": 1}',
+    "table.txt": "x\n",
+}  # fmt: skip
+EDITS = {
+    "a word of a list": (("words.txt", "one", "two"), {"words", "c"}),
+    "a comment in a list": (("words.txt", "one", "# new\none"), set()),
+    "a resource": (("known.json", "1", "0"), {"data"}),
+    "a table": (("table.txt", "x", "y"), {"t"}),
+    "a part that is named": (("lfs.py", "return 0", "return 1"), {"plain", "c"}),
+    "the classes": (("job.yaml", "[a, b]", "[a, b, d]"), {"words", "data", "plain", "c", "t"}),
+    "a timeout": (("lfs.py", "_function()", "_function(timeout=3)"), {"plain", "c"}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_edit_of_a_job_changes_the_functions_that_it_concerns(tmp_path, edit):
+    (file, old, new), expected = EDITS[edit]
+    folder = write(tmp_path / "job", DECLARED)
+    before = prints_of(folder)
+    assert old in DECLARED[file]
+    (folder / file).write_text(DECLARED[file].replace(old, new))
+    after = prints_of(folder)
+    assert {name for name in before if before[name] != after[name]} == expected
+    moved = write(tmp_path / "moved", {**DECLARED, file: DECLARED[file].replace(old, new)})
+    assert prints_of(moved) == after
+
+
+def prints_of(folder):
+    job = prepare_job(*load_job(folder / "job.yaml"))
+    return {lf.name: lf.fingerprint for lf in job.table.lfs}

@@ -14,7 +14,7 @@ import yaml
 
 from labelmill.errors import LabelingFunctionError
 from labelmill.job import prepare_job
-from labelmill.jobspec import load_job
+from labelmill.jobfile import load_job
 
 ROOT = Path(__file__).resolve().parents[2]
 LFS = """

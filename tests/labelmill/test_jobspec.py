@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from labelmill.errors import JobSpecError
-from labelmill.jobspec import json_schema, load_job, resolve_uri, spec_content
+from labelmill.jobfile import load_job
+from labelmill.jobspec import json_schema, spec_content
+from labelmill.paths import resolve_uri
 
 ROOT = Path(__file__).resolve().parents[2]
 JARGON = re.compile(
@@ -326,3 +328,32 @@ def test_runner_and_output_are_no_part_of_what_determines_the_result(tmp_path):
     changed, _ = load_job(write(tmp_path), ["gold.fit=0.5"])
     assert spec_content(one) == spec_content(other) != spec_content(changed)
     json.dumps(spec_content(one))
+
+
+BAD_ENTRIES = {
+    "{keywords: {name: k, label: a}}": "lfs.0.keywords: needs words or words_file, one of the two",
+    "{all: {name: k, label: a, of: [x, {keyword: {words: [x]}}]}}": "'keyword'; did you mean 'keyw",
+    "{all: {name: k, label: a, of: [{keywords: {wordz: [x]}}]}}": "'wordz'; did you mean 'words'?",
+    "{any: {name: k, label: a, of: [{not: {regex: {pattern: 3}}}]}}": (
+        "lfs.0.any.of.0.not.regex.pattern: must be text, got 3"
+    ),
+    "{none: {name: k, label: a, of: []}}": "lfs.0.none.of: needs at least 1, got []",
+    "{none: {name: k, label: a, of: [3]}}": "lfs.0.none.of.0: must be the name of a function",
+    "{field: p, op: '<', valu: 3, label: a}": "unknown key 'valu'; did you mean 'value'?",
+    "{field: p, op: '<', value: 3}": "'lfs.0.label' is missing",
+    "{at_least: {name: k, label: a, of: [x]}}": "'lfs.0.at_least.n' is missing",
+    "{votes: {uri: x, from: y}}": "unknown key 'from'; keys here: uri, item",
+    "{all: {name: k, label: a, of: [{regex: {pattern: x}, not: y}]}}": "one part of `of` declares",
+}
+
+
+@pytest.mark.parametrize("entry", BAD_ENTRIES)
+def test_what_is_wrong_with_a_declared_function_is_told_where_it_is(tmp_path, entry):
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        f"name: n\ninput: {{uri: x}}\nlabels: [a, b]\noutput: {{uri: o}}\nlfs:\n  - {entry}\n"
+    )
+    with pytest.raises(JobSpecError) as raised:
+        load_job(path)
+    assert str(raised.value).startswith(f"{path}:6: ")
+    assert BAD_ENTRIES[entry] in str(raised.value)

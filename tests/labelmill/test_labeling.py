@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from labelmill import ABSTAIN, keywords, labeling_function, regex
 from labelmill.errors import LabelingFunctionError
-from labelmill.labeling import is_labeling_function, kind_of
+from labelmill.kinds import is_labeling_function, kind_of
 
 
 def text(value):

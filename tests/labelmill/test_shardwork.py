@@ -113,7 +113,7 @@ def test_stored_votes_are_reused_without_loading_functions(setting):
     assert (first.reused, second.reused, setting.calls) == (False, True, 1)
     assert second.entry == first.entry
     assert (second.faults, second.ids) == (first.faults, first.ids)
-    assert second.outcomes == first.outcomes.without_seconds()
+    assert second.outcomes == first.outcomes.without_measurements()
     assert (second.bad_records, second.duplicate_ids) == (0, 1)
 
 

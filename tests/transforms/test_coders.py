@@ -14,7 +14,7 @@ from transforms.elements import FitResult, ShardLabels, ShardVotes
 
 ENTRY = FileEntry("votes", "s", "votes/a.parquet", 3, 10, "0" * 64)
 SHARD = Shard("/x/a.jsonl", "a.jsonl", "jsonl", None, 0, 10, 0, None, 10, "f")
-OUTCOMES = Outcomes(3, (1, 2), (0, 1), (0, 0), (0.5, 0.25))
+OUTCOMES = Outcomes(3, (1, 2), (0, 1), (0, 0), (0.5, 0.25), ({}, {7: 3}))
 
 
 @given(

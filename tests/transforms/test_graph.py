@@ -12,7 +12,7 @@ from apache_beam import coders
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.pipeline_context import PipelineContext
 
-from labelmill.jobspec import load_job
+from labelmill.jobfile import load_job
 from labelmill.manifest import Manifest
 from labelmill.publication import RunInfo
 from labelmill.store import Store

@@ -194,7 +194,7 @@ def test_quarantined_functions_keep_their_row_in_the_table_but_lose_their_votes(
 
 
 def test_quarantine_counts_faults_and_invalid_results_against_all_records():
-    outcomes = Outcomes(100, (0, 0, 0), (10, 11, 6), (0, 0, 6), (0.0, 0.0, 0.0))
+    outcomes = Outcomes(100, (0, 0, 0), (10, 11, 6), (0, 0, 6), (0.0,) * 3, ({},) * 3)
 
     assert quarantined(outcomes, 0.10) == (1, 2)
 

@@ -1,0 +1,257 @@
+"""Functions in a process of their own: what hangs, crashes or ends the process costs its record."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from labelmill.errors import LabelingFunctionError
+from labelmill.guard import MAX_STOPS
+from labelmill.job import prepare_job
+from labelmill.jobfile import load_job
+from labelmill.records import ID
+
+HEAD = "import ctypes, os, re, sys, time\nfrom labelmill import labeling_function, regex\n"
+ROWS = 200
+
+
+def functions_of(tmp_path: Path, source: str, limit: float = 1.0, lfs: str = "[lfs.py]"):
+    """Return the function set of a job with these functions, as a worker has it."""
+    (tmp_path / "lfs.py").write_text(HEAD + source)
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        f"name: n\ninput: {{uri: x.csv}}\nlabels: [ham, spam]\nlfs: {lfs}\n"
+        f"output: {{uri: out}}\nlimits: {{timeout: {limit}}}\n"
+    )
+    return prepare_job(*load_job(job)).function_set()
+
+
+def batch_of(rows: int = ROWS, **columns):
+    ids = [f"r{n}" for n in range(rows)]
+    texts = [f"text {n}" for n in range(rows)]
+    return pa.RecordBatch.from_pydict({ID: ids, "n": list(range(rows)), "text": texts, **columns})
+
+
+@pytest.fixture
+def apply(tmp_path):
+    """Apply functions to a batch in their own process, which is ended afterwards."""
+    started = []
+
+    def run(source: str, batch: pa.RecordBatch | None = None, **options):
+        functions = functions_of(tmp_path, source, **options)
+        started.append(functions)
+        return functions.apply(batch_of() if batch is None else batch)
+
+    yield run
+    for functions in started:
+        functions.close()
+
+
+ONE_BAD_RECORD = {
+    "loops in Python": (
+        "@labeling_function(timeout=.3)\ndef f(x):\n    while x.n == 50: pass\n    return 0\n",
+        "TimeLimitExceeded",
+        "did not return within 0.3 s",
+        "in f",
+    ),
+    "backtracks for ever": (
+        "@labeling_function(timeout=.3)\ndef f(x):\n"
+        "    if x.n == 50: re.search('(a+)+$', 'a' * 40 + 'b')\n    return 0\n",
+        "TimeLimitExceeded",
+        "did not return within 0.3 s",
+        "in f",
+    ),
+    "sleeps beyond its timeout": (
+        "@labeling_function(timeout=.2)\ndef f(x):\n"
+        "    if x.n == 50: time.sleep(.25)\n    return 0\n",
+        "TimeLimitExceeded",
+        "its timeout is 0.2 s",
+        "",
+    ),
+    "hangs without a timeout of its own": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50: time.sleep(999)\n    return 0\n",
+        "TimeLimitExceeded",
+        "did not return within 1 s",
+        "in f",
+    ),
+    "crashes": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50: ctypes.string_at(0)\n    return 0\n",
+        "ProcessDied",
+        "signal SIGSEGV",
+        "in f",
+    ),
+    "leaves the process": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50: os._exit(3)\n    return 0\n",
+        "ProcessDied",
+        "exit code 3",
+        "",
+    ),
+    "calls sys.exit": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50: sys.exit(3)\n    return 0\n",
+        "SystemExit",
+        "3",
+        "in f",
+    ),
+    "recurses for ever": (
+        "@labeling_function()\ndef f(x):\n    return f(x) if x.n == 50 else 0\n",
+        "RecursionError",
+        "maximum recursion depth exceeded",
+        "in f",
+    ),
+    "hangs in a preprocessor": (
+        "def p(x):\n    if x.n == 50: time.sleep(999)\n    return x\n"
+        "@labeling_function(pre=[p])\ndef f(x):\n    return 0\n",
+        "TimeLimitExceeded",
+        "did not return within 1 s",
+        "in p",
+    ),
+    "a batch function hangs": (
+        "@labeling_function(batch=True, timeout=.3)\ndef f(b):\n"
+        "    if 50 in b['n'].to_pylist(): time.sleep(999)\n    return [0] * b.num_rows\n",
+        "TimeLimitExceeded",
+        "did not return within 0.3 s",
+        "in f",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ONE_BAD_RECORD)
+def test_what_a_function_does_on_one_record_costs_that_record(apply, case):
+    source, kind, message, frame = ONE_BAD_RECORD[case]
+    applied = apply(source)
+    outcomes = applied.outcomes
+    assert (outcomes.votes, outcomes.faults, outcomes.invalid) == ((ROWS - 1,), (1,), (0,))
+    (fault,) = applied.faults
+    assert (fault.id, fault.lf, fault.outcome, fault.type) == ("r50", "f", "fault", kind)
+    assert message in fault.message
+    assert frame in fault.traceback
+    assert applied.votes.column("lfs")[50].as_py() == []
+
+
+def test_function_that_never_returns_is_stopped_and_the_others_go_on(apply):
+    applied = apply(
+        "@labeling_function(timeout=.1)\ndef never(x): time.sleep(999)\n"
+        "@labeling_function()\ndef fine(x): return 1\n"
+    )
+    assert applied.outcomes.votes == (0, ROWS)
+    assert applied.outcomes.faults == (ROWS, 0)
+    kinds = [fault.type for fault in applied.faults]
+    assert kinds[:MAX_STOPS] == ["TimeLimitExceeded"] * MAX_STOPS
+    assert set(kinds[MAX_STOPS:]) == {"FunctionStopped"}
+    assert "r0 (TimeLimitExceeded" in applied.faults[-1].message
+
+
+def test_stopped_function_is_not_tried_on_later_batches(tmp_path):
+    functions = functions_of(
+        tmp_path, "@labeling_function(timeout=.1)\ndef never(x): time.sleep(999)\n"
+    )
+    functions.apply(batch_of(10))
+    started = time.monotonic()
+    later = functions.apply(batch_of(1000))
+    assert later.outcomes.faults == (1000,)
+    known, rest = later.faults[:MAX_STOPS], later.faults[MAX_STOPS:]
+    assert {fault.type for fault in known} == {"TimeLimitExceeded"}
+    assert {fault.type for fault in rest} == {"FunctionStopped"}
+    assert time.monotonic() - started < 60  # else it would be hundreds of seconds
+    functions.close()
+
+
+@pytest.mark.parametrize("accent", ["", "é"])
+def test_regex_that_would_backtrack_for_ever_is_stopped_or_decided(apply, accent):
+    evil = [f"{accent}{'a' * 40}b" if n in (7, 8) else "aaa" for n in range(ROWS)]
+    applied = apply(
+        r"r = regex('r', label=1, pattern='(?P<x>a+)+(?<!é)$', field='evil')",
+        batch_of(evil=evil),
+    )
+    assert applied.outcomes.votes[0] == ROWS - 2
+    assert applied.outcomes.faults[0] <= 2
+    assert {fault.id for fault in applied.faults} <= {"r7", "r8"}
+
+
+def test_votes_are_those_of_functions_in_this_process(apply, tmp_path):
+    source = (
+        "def p(x):\n    x.low = x.text.upper()\n    return x\n"
+        "@labeling_function()\ndef a(x): return x.n % 2 if x.n % 3 else None\n"
+        "@labeling_function(pre=[p])\ndef b(x): return 'spam' if x.low.endswith('7') else -1\n"
+        "@labeling_function(batch=True)\ndef c(b): return [n % 5 - 1 for n in b['n'].to_pylist()]\n"
+        "@labeling_function()\ndef d(x): return x.text\n"
+        "r = regex('r', label=1, pattern='[3-5]$')\n"
+    )
+    guarded = apply(source)
+    free = apply(source, limit=0)
+    assert guarded.votes == free.votes
+    assert guarded.faults == free.faults
+    assert guarded.outcomes.without_measurements() == free.outcomes.without_measurements()
+    assert guarded.outcomes.seconds_at(0, 0.5) > 0
+
+
+def test_what_functions_print_is_kept_apart(tmp_path, capfd):
+    functions = functions_of(
+        tmp_path, "@labeling_function()\ndef f(x):\n    print('seen', x.n)\n    return 0\n"
+    )
+    functions.apply(batch_of(2))
+    assert functions.printed() == "seen 0\nseen 1\n"
+    assert functions.printed() == ""
+    functions.close()
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_functions_that_only_load_here_are_an_error_that_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("LM_TEST_HERE", str(os.getpid()))
+    functions = functions_of(
+        tmp_path,
+        "if str(os.getpid()) != os.environ['LM_TEST_HERE']: raise OSError('only here')\n"
+        "@labeling_function()\ndef f(x): return 0\n",
+    )
+    with pytest.raises(LabelingFunctionError, match="only here"):
+        functions.apply(batch_of(2))
+
+
+@pytest.mark.parametrize("hanging", [False, True])
+def test_process_ends_when_its_parent_is_killed(tmp_path, hanging):
+    (tmp_path / "lfs.py").write_text(
+        HEAD + "@labeling_function()\ndef f(x):\n    open('pid', 'w').write(str(os.getpid()))\n"
+        f"    time.sleep({999 if hanging else 0})\n    return 0\n"
+    )
+    job = "name: n\ninput: {uri: x}\nlabels: [a, b]\nlfs: [lfs.py]\noutput: {uri: out}\n"
+    (tmp_path / "job.yaml").write_text(job)
+    program = (
+        "import pyarrow as pa, time\nfrom labelmill.job import prepare_job\n"
+        "from labelmill.jobfile import load_job\n"
+        "functions = prepare_job(*load_job('job.yaml')).function_set()\n"
+        "functions.apply(pa.RecordBatch.from_pydict({'__id__': ['a']}))\ntime.sleep(999)\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}
+    )
+    try:
+        child = int(_awaited(tmp_path / "pid"))
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    deadline = time.monotonic() + 20
+    while _lives(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _awaited(path: Path) -> str:
+    deadline = time.monotonic() + 30
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return path.read_text()
+
+
+def _lives(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

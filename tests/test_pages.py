@@ -1,0 +1,48 @@
+"""The pages whose code is run: what they show is what happens."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from labelmill.jobfile import load_job
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = ["howto/keywords-and-regexes.md", "howto/combinations.md", "howto/python-functions.md"]
+BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?```(\w+)\n(.*?)```\n", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_of_the_page_does_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / page).read_text(encoding="utf-8")
+    names = {"__name__": "page", "__file__": str(tmp_path / "page.py")}
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    shown = 0
+    for file, language, code in BLOCK.findall(text):
+        if file:
+            (tmp_path / file).write_text(code)
+        elif language == "python":
+            exec(compile(code, str(tmp_path / "page.py"), "exec"), names)
+        elif language == "pycon":
+            examples = doctest.DocTestParser().get_doctest(code, names, page, page, 0)
+            runner.run(examples, clear_globs=False)
+            shown += len(examples.examples)
+    assert runner.summarize().failed == 0
+    assert shown >= 2
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_job_files_of_the_page_are_valid(page, tmp_path):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    (tmp_path / "slurs.txt").write_text("x\n")
+    for _, language, code in BLOCK.findall(text):
+        if language == "yaml":
+            job = {"name": "n", "input": {"uri": "x"}, "labels": ["ham", "spam"]}
+            job |= {"output": {"uri": "out"}} | yaml.safe_load(code)
+            (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+            load_job(tmp_path / "job.yaml")
