@@ -26,6 +26,17 @@ DEV = [
     "types-requests>=2.32",
 ]
 
+# Later wheels lose matches (labelmill checks, and would not use them). Where there is no wheel, or
+# no sound one, regular expressions are searched one by one, with the same votes.
+HYPERSCAN = "hyperscan>=0.7.8,<0.7.22"
+HYPERSCAN_WHEELS = (
+    "sys_platform == 'linux' and platform_machine == 'x86_64' and python_version < '3.14'",
+    "sys_platform == 'linux' and platform_machine == 'aarch64' and python_version >= '3.12'"
+    " and python_version < '3.14'",
+    "sys_platform == 'darwin' and platform_machine == 'arm64' and python_version >= '3.12'"
+    " and python_version < '3.14'",
+)
+
 setup(
     name="labelmill",
     version="0.1.0",
@@ -40,8 +51,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
         "fsspec>=2024.6",
-        # Wheels exist for these alone; elsewhere regular expressions are searched one by one.
-        "hyperscan>=0.7,<1; platform_machine == 'x86_64' and sys_platform == 'linux'",
+        *(f"{HYPERSCAN}; {where}" for where in HYPERSCAN_WHEELS),
         "numpy>=1.26",
         "pyarrow>=17",
         "pydantic>=2.9",

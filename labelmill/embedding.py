@@ -5,11 +5,8 @@ The encoder is any object that turns texts into vectors; `labelmill.sentenceenco
 
 from __future__ import annotations
 
-import hashlib
 import math
-import threading
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Any, ClassVar
@@ -19,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.datafiles import DataFile
+from labelmill.embeddingmemory import Floats, memory_of
 from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import BatchFunction
 from labelmill.modelinputs import Inputs
@@ -26,78 +24,9 @@ from labelmill.models import PerProcess, followed
 from labelmill.predictions import Label
 from labelmill.sentenceencoder import SentenceEncoder
 
-Floats = npt.NDArray[np.float32]
-
 _TEXTS_AT_ONCE = 1024
 _DECIMALS = 5
 """Similarities are rounded, for their last bits depend on which texts are computed together."""
-
-_REMEMBERED_BYTES = 1 << 25
-"""Embeddings kept per encoder and generation: 21,000 of 384 dimensions."""
-
-
-class _Memory:
-    """Embeddings of texts that an encoder has seen lately, for the functions that share it.
-
-    Two generations: when the younger is full, it becomes the older, which is forgotten.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._young: dict[bytes, Floats] = {}
-        self._old: dict[bytes, Floats] = {}
-
-    def embed(self, encode: Callable[[list[str]], Any], texts: list[str]) -> Floats:
-        """Return the embeddings of texts, scaled to length 1; NaN where there is none.
-
-        Raises:
-            ValueError: The encoder returned no matrix with a row per text.
-        """
-        keys = [_digest(text) for text in texts]
-        with self._lock:
-            known = {k: v for k in keys if (v := self._young.get(k, self._old.get(k))) is not None}
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if new:
-            vectors = _unit(encode(list(new.values())), len(new))
-            known.update((key, vector.copy()) for key, vector in zip(new, vectors, strict=True))
-        with self._lock:
-            self._young.update(known)
-            size = known[keys[0]].nbytes
-            if size * len(self._young) > _REMEMBERED_BYTES:
-                self._young, self._old = {}, self._young
-        return np.stack([known[key] for key in keys])
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
-
-
-def _unit(output: Any, n_texts: int) -> Floats:
-    vectors = np.asarray(output, dtype=np.float32)
-    if vectors.ndim != 2 or len(vectors) != n_texts:
-        raise ValueError(
-            f"the encoder returned an array of shape {vectors.shape} for {n_texts} texts; it must "
-            "return one vector per text, shape (texts, dimensions)"
-        )
-    with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    lengths[lengths == 0] = 1  # no direction: similar to nothing
-    lengths[np.isinf(lengths)] = np.nan
-    unit: Floats = vectors / lengths
-    return unit
-
-
-_MEMORIES: weakref.WeakKeyDictionary[Any, _Memory] = weakref.WeakKeyDictionary()
-"""The memory of each encoder of this process, as long as the encoder is there."""
-_LOCK = threading.Lock()
-
-
-def _memory_of(encoder: Any) -> _Memory:
-    try:
-        with _LOCK:
-            return _MEMORIES.setdefault(encoder, _Memory())
-    except TypeError:  # neither hashable nor weakly referable: nothing is shared
-        return _Memory()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +137,11 @@ class NearExamples(BatchFunction):
 
     def _embed(self, texts: list[str]) -> Floats:
         encode = getattr(self.encoder, "encode", self.encoder)
-        return _memory_of(self.encoder).embed(encode, texts)
+        return memory_of(self.encoder).embed(encode, texts, self._version_of_model())
+
+    def _version_of_model(self) -> Hashable:
+        """Return what tells that the encoder's model has changed while it was loaded."""
+        return self.encoder.digests() if isinstance(self.encoder, SentenceEncoder) else None
 
     def _embed_examples(self) -> list[Floats]:
         groups = [examples for _, examples in self.examples]
@@ -223,7 +156,7 @@ class NearExamples(BatchFunction):
 
     def _similarities(self, vectors: Floats) -> npt.NDArray[np.float64]:
         columns = []
-        for examples in self._vectors.get(self._embed_examples):
+        for examples in self._vectors.get(self._embed_examples, self._version_of_model()):
             cosines = vectors @ examples.T
             count = min(self.nearest, cosines.shape[1])
             if count == 1:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,8 +60,8 @@ class PreparedJob:
 
     def function_set(self) -> FunctionSet:
         """Return the functions ready to run over batches: one object as long as it is in use."""
-        content = (self.entries, self.code.digest, self.table, sorted(self.files.items()))
-        key = hashlib.sha256(pickle.dumps((*content, self.store_uri, self.limit))).hexdigest()
+        content = (self.entries, self.code.digest, self.table.to_json(), sorted(self.files.items()))
+        key = hashlib.sha256(repr((*content, self.store_uri, self.limit)).encode()).hexdigest()
         with _READY_LOCK:
             ready = _READY.get(key)
             if ready is None:

@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from labelmill.labeling import Matcher, keywords
 from labelmill.textlayout import OPEN, lay_out
@@ -54,6 +56,7 @@ class _Word(NamedTuple):
     flags: int
     run: str  # the word characters that it is looked up by, folded; none where it has none
     decided: bool  # a token of ASCII equal to `run` is the word
+    part: str  # stands in every text where the word is found
 
 
 class KeywordScan:
@@ -94,36 +97,40 @@ class KeywordScan:
         Returns:
             Functions and rows, int64, both of shape (votes,); each pair once.
         """
-        valid = np.asarray(column.is_valid())
+        width = max(len(column), 1)
         mixed: list[tuple[bytes, int]] = []
-        runs, rows = self._table.find(column, valid, mixed)
+        runs, rows = self._table.find(column, np.asarray(column.is_valid()), mixed)
         words, found = self._exact.expand(runs, rows)
-        sure = [self._functions[words] * len(column) + found]
+        sure = [self._functions[words] * width + found]
         words, found = self._unsure.expand(runs, rows)
-        unsure = list(zip(found.tolist(), words.tolist(), strict=True))
+        unsure = [words * width + found]
         certain: list[int] = []
+        possible: list[int] = []
         for token, row in mixed:
-            exact, possible = self._look_up(token)
-            certain += [n * len(column) + row for n in exact]
-            unsure += [(row, n) for n in possible]
-        for row in np.flatnonzero(valid).tolist() if self._unsplit else ():
-            unsure += [(row, n) for n in self._unsplit]
+            exact, others = self._look_up(token)
+            certain += [n * width + row for n in exact]
+            possible += [n * width + row for n in others]
+        for n in self._unsplit:
+            there = pc.fill_null(pc.match_substring(column, self._words[n].part), False)
+            unsure.append(n * width + np.flatnonzero(there))
+        unsure.append(np.array(possible, dtype=np.int64))
         sure.append(np.array(certain, dtype=np.int64))
-        sure.append(np.array(self._confirmed(column, unsure), dtype=np.int64))
-        cells = (int(self._functions.max(initial=-1)) + 1) * len(column)
-        return np.divmod(_distinct(np.concatenate(sure), cells), max(len(column), 1))
+        sure.append(self._confirmed(column, np.unique(np.concatenate(unsure))))
+        cells = (int(self._functions.max(initial=-1)) + 1) * width
+        return np.divmod(_distinct(np.concatenate(sure), cells), width)
 
-    def _confirmed(self, column: pa.Array, unsure: list[tuple[int, int]]) -> list[int]:
-        """Return the keys of the (row, word) pairs that `re` finds."""
-        needed = sorted({row for row, _ in unsure})
-        taken = column.take(pa.array(needed, pa.int64())).to_pylist()
-        texts = dict(zip(needed, taken, strict=True))
-        keys: set[int] = set()
-        for row, n in unsure:
-            key = self._words[n].function * len(column) + row
-            if key not in keys and self._search(n)(texts[row]):
-                keys.add(key)
-        return list(keys)
+    def _confirmed(self, column: pa.Array, pairs: Ints) -> Ints:
+        """Return the (function, row) keys of those ascending (word, row) keys that `re` finds."""
+        width = max(len(column), 1)
+        words, rows = np.divmod(pairs, width)
+        needed, at = np.unique(rows, return_inverse=True)
+        texts = column.take(pa.array(needed, pa.int64())).to_pylist()
+        kept = np.zeros(len(pairs), dtype=bool)
+        edges = np.append(np.flatnonzero(np.diff(words, prepend=-1)), len(words)).tolist()
+        for start, stop in pairwise(edges):
+            search = self._search(int(words[start]))
+            kept[start:stop] = [search(texts[n]) is not None for n in at[start:stop].tolist()]
+        return self._functions[words[kept]] * width + rows[kept]
 
     def _search(self, n: int) -> Search:
         search = self._searches.get(n)
@@ -167,7 +174,11 @@ def _words(n: int, matcher: Matcher) -> Iterable[_Word]:
         run = max(re.findall(r"\w+", word), key=len, default="")
         if not _foldable_marks().isdisjoint(word):
             run = ""  # a text may have it with one run where the word has two
-        yield _Word(n, alone, flags, fold(run), any_case and word == run and word.isascii())
+        decided = any_case and word == run and word.isascii()
+        part = max(word.split(" "), key=len)
+        if any_case and part.lower() != part.upper():
+            part = ""
+        yield _Word(n, alone, flags, fold(run), decided, part)
 
 
 class _Owners:

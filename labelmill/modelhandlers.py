@@ -38,7 +38,7 @@ class ModelHandlerFunction(AsksModel):
 
     def _model(self) -> tuple[Any, Any]:
         """Return the handler and the model that it has loaded."""
-        value: tuple[Any, Any] = self._loaded.get(lambda: self._load_by(self._open))
+        value: tuple[Any, Any] = self._loaded_by(self._open)
         return value
 
     def _open(self, *path: str) -> tuple[Any, Any]:

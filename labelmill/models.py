@@ -13,7 +13,7 @@ import sysconfig
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from types import FunctionType
@@ -32,25 +32,29 @@ _RETRY_SECONDS = 30.0
 
 
 class PerProcess:
-    """A value that is made when first asked for, once per process.
+    """A value that is made when first asked for, once per process and version of its source.
 
     Threads wait for the first one; a forked process makes its own; a pickle holds nothing.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process = 0
+        self._made_for: tuple[int, Hashable] | None = None
         self._value: Any = None
         self._failure: tuple[float, Exception] | None = None
 
-    def get(self, make: Callable[[], Any]) -> Any:
+    def get(self, make: Callable[[], Any], version: Hashable = None) -> Any:
         """Return the value, made by `make` if need be.
+
+        Args:
+            make: Makes the value.
+            version: What it is made from; where that has changed, it is made again.
 
         Raises:
             Exception: What `make` raised, now or a moment ago.
         """
         with self._lock:
-            if self._process == os.getpid():
+            if self._made_for == (os.getpid(), version):
                 return self._value
             if self._failure and time.monotonic() < self._failure[0] + _RETRY_SECONDS:
                 raise self._failure[1]
@@ -59,7 +63,7 @@ class PerProcess:
             except Exception as error:
                 self._failure = time.monotonic(), error
                 raise
-            self._process, self._failure = os.getpid(), None
+            self._made_for, self._failure = (os.getpid(), version), None
             return self._value
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -146,8 +150,12 @@ class AsksModel(BatchFunction):
     def _rows_at_once(self, model: Any) -> int:
         return self.batch_size
 
-    def _load_by(self, load: Callable[..., Any]) -> Any:
+    def _loaded_by(self, load: Callable[..., Any]) -> Any:
         """Return what `load` makes of the model file's path, or of nothing without a file."""
+        version = None if self.file is None else self.file.sha256
+        return self._loaded.get(lambda: self._load_by(load), version)
+
+    def _load_by(self, load: Callable[..., Any]) -> Any:
         owner = self.predictions.owner
 
         def call(*path: str) -> Any:
@@ -193,10 +201,7 @@ class ModelFunction(AsksModel):
         return {"predict": followed(self.predict), "load": followed(self.load)}
 
     def _model(self) -> Any:
-        if self.load is None:
-            return self.predict
-        load = self.load
-        return self._loaded.get(lambda: self._load_by(load))
+        return self.predict if self.load is None else self._loaded_by(self.load)
 
     def _ask(self, model: Any, batch: pa.RecordBatch) -> list[Any]:
         given = self.inputs.of(batch)

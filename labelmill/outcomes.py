@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Times = Mapping[int, int]
@@ -69,7 +69,15 @@ class Outcomes:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return asdict(self)
+        return {
+            "rows": self.rows,
+            "votes": list(self.votes),
+            "faults": list(self.faults),
+            "invalid": list(self.invalid),
+            "seconds": list(self.seconds),
+            "times": [dict(times) for times in self.times],
+            "usage": {lf: dict(used) for lf, used in self.usage.items()},
+        }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Outcomes:

@@ -87,6 +87,7 @@ class Predictions:
             raise ValueError(f"{self.owner} returned {found} results for {expected} records")
 
     def _vote_of(self, value: Any) -> Any:
+        value = value.item() if isinstance(value, np.generic) else value
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return None
         for own, label in self.classes:

@@ -32,7 +32,7 @@ How = Literal["scan", "confirmed", "every row"]
 
 _CHUNK = 1 << 22
 _MOST_ROWS = 0.5
-_EXPRESSIONS_AT_ONCE = 250
+_EXPRESSIONS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def translate(pattern: str, flags: int, *, ascii_only: bool) -> Translation:
 
     Example:
         >>> translate(r"^sp(am)+\s*$", 0, ascii_only=True).expressions
-        ('(?:\\xfespam(?:am)*[\\x09-\\x0d\\x1c-\\x20]*\\x0a?\\xff)[^\\xfe]*\\xfe',)
+        ('(?:\\xfesp(?:am)+[\\x09-\\x0d\\x1c-\\x20]*\\x0a?\\xff)[^\\xfe]*\\xfe',)
     """
     try:
         tree = regextree.read(pattern, flags)

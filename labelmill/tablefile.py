@@ -46,6 +46,7 @@ class TableWriter:
             self._sink,
             schema,
             compression="zstd",
+            use_dictionary=_repeating(schema),
             write_page_checksum=True,
             store_schema=True,
         )
@@ -89,6 +90,16 @@ class TableWriter:
         place = _digest_place(data)
         data[place] = _digest_of(data, place)
         return bytes(data)
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Return the columns whose values repeat, as Parquet names them: all but ids."""
+    names = []
+    for column in schema:
+        while pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+            column = column.type.value_field.with_name(f"{column.name}.list.element")  # noqa: PLW2901
+        names.append(column.name)
+    return [name for name in names if name != "id"]
 
 
 def _digest_place(data: bytes | bytearray) -> slice:

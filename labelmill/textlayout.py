@@ -39,11 +39,15 @@ class Piece(NamedTuple):
 
 
 def lay_out(column: pa.Array, size: int) -> Iterator[Piece]:
-    """Lay out a column, in pieces.
+    r"""Lay out a column, in pieces.
 
     Args:
         column: string array, shape (n,); a null is as an empty text.
         size: Bytes of a piece; a longer text makes a piece of its own.
+
+    Example:
+        >>> [piece.buffer for piece in lay_out(pa.array(["a", None, "bc"]), 100)]
+        [b'\xfea\xff\xfe\xff\xfebc\xff\xfe']
     """
     texts = column.fill_null("") if column.null_count else column
     lengths = np.asarray(pc.binary_length(texts)).astype(np.int64) + _EDGES

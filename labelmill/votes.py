@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,14 @@ class LFTable:
 
     def to_json(self) -> str:
         """Return the table as canonical JSON."""
-        value = {"lfs": [asdict(lf) for lf in self.lfs], "class_names": list(self.class_names)}
+        return self._json
+
+    @cached_property
+    def _json(self) -> str:
+        lfs = [
+            {"name": lf.name, "fingerprint": lf.fingerprint, "kind": lf.kind} for lf in self.lfs
+        ]
+        value = {"lfs": lfs, "class_names": list(self.class_names)}
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
     @classmethod

@@ -241,7 +241,7 @@ def _planned(
     choice = choose_runner(
         runner or spec.runner.name,
         [*spec.runner.options, *flags],
-        projected_seconds=made.projected_seconds,
+        projected_seconds=made.projected_work,
         n_shards=len(made.to_vote),
     )
     return made, choice

@@ -33,6 +33,9 @@ from labelmill.votes import LFTable
 from transforms.fit import quarantined
 from transforms.fitting import MODEL_VERSION
 
+SECONDS_PER_ROW = 3e-6
+"""What a record costs besides its functions."""
+
 SAMPLE_ROWS = 1000
 """Records that a plan runs the functions on, to find errors early and to project the time."""
 
@@ -112,6 +115,11 @@ class Plan:
             lf: {name: amount * scale for name, amount in used.items()}
             for lf, used in self.sample.applied.estimates.items()
         }
+
+    @property
+    def projected_work(self) -> float:
+        """Seconds of one core for all of it: functions, reading, packing, labeling, writing."""
+        return self.projected_seconds + self.rows_of(self.to_vote) * SECONDS_PER_ROW
 
     @property
     def projected_seconds(self) -> float:

@@ -16,6 +16,10 @@ GOLD_WIDTH = 86
 """Columns that all scores on gold take."""
 
 
+MOST_FUNCTIONS = 100
+"""Rows of the LF table that a run shows."""
+
+
 class ScreenParts:
     """Prints to a terminal with colour, or plainly to a pipe.
 
@@ -44,9 +48,17 @@ class ScreenParts:
             self.line(f"[yellow]warning:[/] {printable(warning)}")
 
     def functions(self, lfs: Sequence[Mapping[str, Any]], counts: Mapping[str, Any]) -> None:
-        """Show the LF table."""
+        """Show the LF table; of many functions those that failed, and the first."""
+        rows = range(len(lfs))
+        if len(lfs) > MOST_FUNCTIONS:
+            bad = [counts["faults"][n] + counts["invalid"][n] for n in rows]
+            rows = sorted(sorted(rows, key=lambda n: -bad[n])[:MOST_FUNCTIONS])
+        keys = [key for key in ("faults", "invalid", "seconds", "times") if key in counts]
+        shown = {key: [counts[key][n] for n in rows] for key in keys}
         self.line()
-        self.console.print(lf_table(self.console, lfs, counts))
+        self.console.print(lf_table(self.console, [lfs[n] for n in rows], shown))
+        if len(rows) < len(lfs):
+            self.line(f"and {len(lfs) - len(rows):,} more functions; --json lists them")
 
     def usage(self, usage: Mapping[str, Mapping[str, float]], title: str = "used") -> None:
         """Show what functions that cost money used, or would use."""

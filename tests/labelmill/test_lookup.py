@@ -131,7 +131,7 @@ def test_elements_of_a_list_vote_together_and_cancel_when_they_disagree():
     ("name", "content"),
     [
         ("t.csv", "key,label,n\nRome,city,1\n007,number,2\nnothing,,3\n"),
-        ("t.csv.gz", gzip.compress(b"key,label\nRome,city\n007,number\n")),
+        ("t.csv.gz", gzip.compress(b"key,label\nRome,city\n007,number\n", mtime=0)),
         ("t.tsv", "key\tlabel\nRome\tcity\n007\tnumber\n"),
         ("t.jsonl", '{"key": "Rome", "label": "city"}\n{"key": "007", "label": "number"}\n'),
         ("t.parquet", pa.table({"key": ["Rome", "007"], "label": ["city", "number"]})),

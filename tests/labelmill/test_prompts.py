@@ -795,7 +795,7 @@ def test_answers_survive_the_death_of_the_process(tmp_path):
     with PromptServer(*script, otherwise=server_side.hang) as server:
         code = f"""
 import sys
-sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(Path(__file__).parent)!r}]
 from labelmill import promptcache
 from test_prompts import bound, numbered
 promptcache.FLUSH_ANSWERS = 10

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import warnings
 
 import numpy as np
@@ -147,10 +146,8 @@ quantifiers = st.builds(
         st.sampled_from(["", "?", "+"]),
     ),
 )
-openings = st.sampled_from(
-    ["(", "(", "(?:", "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:", "(?-i:", "(?s:", "(?m:"]
-    + ["(?a:", "(?x:"]
-)
+kinds = ["", "?:", "?=", "?!", "?<=", "?<!", "?>", "?i:", "?-i:", "?s:", "?m:", "?a:", "?x:"]
+openings = st.sampled_from(kinds).map("({}".format)
 regexes = st.recursive(
     atoms,
     lambda inside: st.one_of(
@@ -225,14 +222,11 @@ def test_rows_over_several_pieces_and_a_row_of_ten_megabytes_equal_re():
 
 
 @needs_hyperscan
-def test_a_pattern_that_re_backtracks_over_for_years_ends_at_once():
+def test_a_pattern_that_re_would_backtrack_over_for_years_is_decided_by_the_scan():
     scan = RegexScan([("(a+)+$", 0)], engine="hyperscan")
-    started = time.process_time()
-    hits = found(scan, pa.array(["a" * 40 + "b", "a" * 40]))
 
-    assert hits == {(0, 1)}
     assert scan.how == ("scan",)
-    assert time.process_time() - started < 5  # rather than years
+    assert found(scan, pa.array(["a" * 40 + "b", "a" * 40])) == {(0, 1)}
 
 
 @needs_hyperscan
@@ -273,15 +267,13 @@ def test_sure_candidates_are_not_confirmed_and_others_are():
         (r"(a)(\1\1)(\2\2)(\3\3)(\4\4)(\5\5)(\6\6)(\7\7)(\8\8)(\9\9)", "a" * 1100),
     ],
 )
-def test_large_patterns_are_ready_soon_and_leave_the_others_alone(pattern, text):
+def test_large_patterns_leave_the_others_alone(pattern, text):
     patterns = [("foo", 0), (pattern, 0), (r"\d+$", 0)]
     texts = [text, text[1:], text[:-1], "foo 12", "foo", "é foo", ""]
-    started = time.process_time()
-    scan = RegexScan(patterns, engine="hyperscan")
-    how = scan.how
 
-    assert time.process_time() - started < 10
-    assert (how[0], how[2]) == ("scan", "scan")
+    scan = RegexScan(patterns, engine="hyperscan")
+
+    assert (scan.how[0], scan.how[2]) == ("scan", "scan")
     assert found(scan, pa.array(texts)) == expected(patterns, texts)
 
 
@@ -342,7 +334,7 @@ def test_hyperscan_that_is_missing_or_loses_matches_is_not_used(monkeypatch, sta
     if state == "missing":
         monkeypatch.setattr(regexengine, "_installed", lambda: None)
     else:
-        monkeypatch.setattr(regexengine, "_installed", lambda: object())
+        monkeypatch.setattr(regexengine, "_installed", object)
         monkeypatch.setattr(regexengine, "_loses_matches", lambda: True)
     regexengine._warn_once.cache_clear()
     with warnings.catch_warnings(record=True) as caught:
