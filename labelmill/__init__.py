@@ -21,17 +21,25 @@ if TYPE_CHECKING:
     from labelmill.datafiles import data_file as data_file
     from labelmill.datafiles import resource as resource
     from labelmill.dataset import open_labels as open_labels
+    from labelmill.embedding import near_examples as near_examples
     from labelmill.lookups import lookup as lookup
+    from labelmill.modelhandlers import model_handler_function as model_handler_function
+    from labelmill.models import model_function as model_function
     from labelmill.prompts import prompted as prompted
+    from labelmill.sentenceencoder import SentenceEncoder as SentenceEncoder
     from labelmill.votetable import vote_table as vote_table
 
 _LATER = {
+    "SentenceEncoder": "sentenceencoder",
     "all_of": "combining",
     "any_of": "combining",
     "at_least": "combining",
     "compare": "comparing",
     "data_file": "datafiles",
     "lookup": "lookups",
+    "model_function": "models",
+    "model_handler_function": "modelhandlers",
+    "near_examples": "embedding",
     "none_of": "combining",
     "not_": "combining",
     "open_labels": "dataset",
@@ -43,6 +51,7 @@ _LATER = {
 __all__ = [
     "ABSTAIN",
     "LabelingFunction",
+    "SentenceEncoder",
     "all_of",
     "any_of",
     "at_least",
@@ -51,6 +60,9 @@ __all__ = [
     "keywords",
     "labeling_function",
     "lookup",
+    "model_function",
+    "model_handler_function",
+    "near_examples",
     "none_of",
     "not_",
     "open_labels",

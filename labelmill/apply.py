@@ -127,6 +127,10 @@ class FunctionSet:
         for n in self._paid:
             self._every[n].allow(share)
 
+    def warm_up(self) -> None:
+        """Build what is built on first use, so that what follows can be timed."""
+        self._matchers.warm_up()
+
     def printed(self) -> str:
         """Return what functions printed in their own process since this was last called."""
         return "" if self._guard is None else self._guard.printed()
@@ -211,6 +215,7 @@ class FunctionSet:
         """Settle with `re` where the scan could not: here where that is sure to end soon."""
         risky = []
         for n, rows in unsure.items():
+            found.searched[n] = len(rows)
             if self._guard is not None and self._matchers.may_hang(n, batch, rows):
                 risky.append((n, rows))
             else:
@@ -289,6 +294,7 @@ class FunctionSet:
             seconds=tuple(found.seconds[:n_lfs]),
             times=tuple(found.times[:n_lfs]),
             usage=found.usage,
+            searched=tuple(found.searched[:n_lfs]) if any(found.searched) else (),
         )
         lfs, rows, labels = found.votes(n_lfs)
         packed = pack_sparse_votes(
@@ -344,6 +350,7 @@ class _Found:
         self.times: list[Times] = [{} for _ in range(n_functions)]
         self.faults: dict[int, dict[int, Fault]] = defaultdict(dict)
         self.usage: dict[str, Mapping[str, float]] = {}
+        self.searched = [0] * n_functions
         self.estimates: dict[str, Mapping[str, float]] = {}
         self._votes: list[_Piece] = []
         self._failures: list[_Piece] = []
@@ -387,12 +394,10 @@ class _Found:
         """Share the time of one pass among its functions."""
         if not positions:
             return
-        each = seconds / len(positions)
         rows = self.batch.num_rows
-        times = {bucket_of(each * 1e9 / rows): rows} if rows else {}
         for n in positions:
-            self.seconds[n] += each
-            self.times[n] = times
+            self.seconds[n] += seconds / len(positions)
+            self.times[n] = {bucket_of(self.seconds[n] * 1e9 / rows): rows} if rows else {}
 
     def codes_of(self, n: int) -> Codes:
         """Return the codes of one function, int16, shape (rows,)."""

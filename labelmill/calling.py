@@ -133,7 +133,10 @@ class Caller:
         called = Called(np.full(view.batch.num_rows, ABSTAINED, dtype=np.int16))
         problems: _Problems = {}
         if isinstance(lf, BatchFunction) or (isinstance(lf, LabelingFunction) and lf.batch):
-            self._call_batch(lf, view, 0, called.codes, problems)
+            most = lf.batch_rows if isinstance(lf, BatchFunction) else 0
+            for start in range(0, len(called.codes), most or max(len(called.codes), 1)):
+                codes = called.codes[start : start + most] if most else called.codes
+                self._call_batch(lf, view, start, codes, problems)
             called.seconds = time.perf_counter() - started
             if view.batch.num_rows:
                 mean = called.seconds * 1e9 / view.batch.num_rows
@@ -207,8 +210,8 @@ class Caller:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if isinstance(error, LabelmillError) and getattr(lf, "trusted", False):
-                raise  # a model service that refuses us is no fault of a record
+            if isinstance(error, LabelmillError) and isinstance(lf, BatchFunction):
+                raise  # a model that cannot be loaded, or refuses us, is no fault of a record
             if batch.num_rows <= 1:
                 codes[:] = FAULTED
                 problems.update(dict.fromkeys(range(start, start + batch.num_rows), error))

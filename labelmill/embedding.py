@@ -29,6 +29,10 @@ _DECIMALS = 5
 """Similarities are rounded, for their last bits depend on which texts are computed together."""
 
 
+ENCODED_AT_ONCE = 256
+"""Records whose texts are encoded between two looks at the clock."""
+
+
 @dataclass(frozen=True, eq=False)
 class NearExamples(BatchFunction):
     """Votes on texts like given examples; see `near_examples`.
@@ -107,6 +111,11 @@ class NearExamples(BatchFunction):
             "settings": [self.threshold, self.margin, self.nearest],
             "version": self.version,
         }
+
+    @property
+    def batch_rows(self) -> int:
+        """Records that it is given at once."""
+        return ENCODED_AT_ONCE
 
     def votes(self, batch: pa.RecordBatch) -> list[Any]:
         """Return labels, None where it abstains, exceptions for texts without an embedding."""

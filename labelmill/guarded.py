@@ -31,6 +31,7 @@ import pyarrow as pa
 
 from labelmill.calling import BatchView, Called, Caller
 from labelmill.combining import with_parts
+from labelmill.errors import LabelmillError
 from labelmill.labeling import AnyLabelingFunction, BatchFunction, LabelingFunction, Matcher
 from labelmill.outcomes import bucket_of
 
@@ -221,6 +222,8 @@ def main(inward: BinaryIO, outward: BinaryIO) -> None:
             continue
         try:
             answer: Any = worker.run(pickle.loads(message[1:]))
+        except LabelmillError as error:
+            answer = RuntimeError(str(error))
         except BaseException as error:
             answer = RuntimeError(f"{type(error).__name__}: {error}")
         send.send_bytes(pickle.dumps(answer, protocol=5))

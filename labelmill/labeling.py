@@ -321,6 +321,11 @@ class BatchFunction(ABC):
         """Data files that it reads."""
         return ()
 
+    @property
+    def batch_rows(self) -> int:
+        """Records that it is given at once, each time within the time limit; 0 for any number."""
+        return 0
+
     def check(self, schema: pa.Schema) -> None:  # noqa: B027 - most have nothing to check
         """Check that the columns that it reads have types that it can read.
 

@@ -96,6 +96,14 @@ class MatcherSet:
             sink.spent(positions.tolist(), time.perf_counter() - started)
         return unsure
 
+    def warm_up(self) -> None:
+        """Build what is built on first use, so that what follows can be timed."""
+        texts = pa.array(["", "a", "é"])
+        for _, keywords in self._keywords.values():
+            keywords.hits(texts)
+        for _, regexes in self._regexes.values():
+            regexes.candidates(texts)
+
     def search(self, position: int, batch: pa.RecordBatch, rows: Ints) -> Ints:
         """Return those of `rows` in which `re` finds a matcher's expression."""
         matcher = self._matchers[position]

@@ -57,7 +57,7 @@ class PerProcess:
             if self._made_for == (os.getpid(), version):
                 return self._value
             if self._failure and time.monotonic() < self._failure[0] + _RETRY_SECONDS:
-                raise self._failure[1]
+                raise self._failure[1].with_traceback(None)  # else it grows with each raise
             try:
                 self._value = make()
             except Exception as error:
@@ -115,6 +115,11 @@ class AsksModel(BatchFunction):
             LabelingFunctionError: They are not.
         """
         self.inputs.check(schema)
+
+    @property
+    def batch_rows(self) -> int:
+        """Records that it is given at once."""
+        return self.batch_size
 
     def votes(self, batch: pa.RecordBatch) -> list[Any]:
         """Return labels, None where it abstains, exceptions where the model has no answer.

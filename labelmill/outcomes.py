@@ -51,6 +51,8 @@ class Outcomes:
             Python function is measured on every 256th record; functions that work on batches have
             each batch's mean.
         usage: What functions that cost money used, by function and by name; a measurement.
+        searched: Per function, records on which the scan left it to `re` to decide; depends on
+            what is installed, as a measurement does.
     """
 
     rows: int
@@ -60,6 +62,7 @@ class Outcomes:
     seconds: tuple[float, ...]
     times: tuple[Times, ...]
     usage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    searched: tuple[int, ...] = ()
 
     @classmethod
     def zero(cls, n_lfs: int) -> Outcomes:
@@ -77,6 +80,7 @@ class Outcomes:
             "seconds": list(self.seconds),
             "times": [dict(times) for times in self.times],
             "usage": {lf: dict(used) for lf, used in self.usage.items()},
+            "searched": list(self.searched),
         }
 
     @classmethod
@@ -90,12 +94,13 @@ class Outcomes:
             tuple(value["seconds"]),
             tuple({int(b): n for b, n in times.items()} for times in value["times"]),
             value["usage"],
+            tuple(value["searched"]),
         )
 
     def without_measurements(self) -> Outcomes:
         """Return the counts alone, as they are stored."""
         n_lfs = len(self.votes)
-        return replace(self, seconds=(0.0,) * n_lfs, times=({},) * n_lfs, usage={})
+        return replace(self, seconds=(0.0,) * n_lfs, times=({},) * n_lfs, usage={}, searched=())
 
     def merge(self, other: Outcomes) -> Outcomes:
         """Return the counts of both."""
@@ -107,6 +112,9 @@ class Outcomes:
             tuple(a + b for a, b in zip(self.seconds, other.seconds, strict=True)),
             tuple(add_times(a, b) for a, b in zip(self.times, other.times, strict=True)),
             add_usage(self.usage, other.usage),
+            _add(self.searched, other.searched)
+            if self.searched and other.searched
+            else self.searched or other.searched,
         )
 
     def seconds_at(self, lf: int, quantile: float) -> float | None:

@@ -152,7 +152,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     counts = _counts(records, publication.repeats, len(task.table.lfs), len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
     gates = check_gates(task.job, counts, parent, run.accept)
-    times = {key: counts.pop(key) for key in ("lf_seconds", "lf_times", "lf_usage")}
+    times = {key: counts.pop(key) for key in ("lf_seconds", "lf_times", "lf_usage", "lf_searched")}
     reused = counts.pop("shards_reused")
     details = {
         "counts": counts,
@@ -245,5 +245,6 @@ def _counts(
         "shards_reused": sum(record.reused for record in records),
         "lf_seconds": [round(s, 6) for s in outcomes.seconds],
         "lf_usage": outcomes.usage,
+        "lf_searched": [n / max(outcomes.rows, 1) for n in outcomes.searched or (0,) * n_lfs],
         "lf_times": [[outcomes.seconds_at(n, q) for q in (0.5, 0.99)] for n in range(n_lfs)],
     }

@@ -58,9 +58,7 @@ class LFTable:
 
     @cached_property
     def _json(self) -> str:
-        lfs = [
-            {"name": lf.name, "fingerprint": lf.fingerprint, "kind": lf.kind} for lf in self.lfs
-        ]
+        lfs = [{"name": lf.name, "fingerprint": lf.fingerprint, "kind": lf.kind} for lf in self.lfs]
         value = {"lfs": lfs, "class_names": list(self.class_names)}
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
 

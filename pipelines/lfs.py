@@ -86,6 +86,9 @@ class SampleAnalysis:
             "invalid": self.outcomes.invalid,
             "seconds": self.outcomes.seconds,
             "times": quantiles,
+            "searched": [
+                n / max(self.rows, 1) for n in self.outcomes.searched or (0,) * len(self.table.lfs)
+            ],
         }
 
     def document(self) -> dict[str, Any]:

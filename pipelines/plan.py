@@ -256,6 +256,7 @@ def take_sample(task: ShardTask, functions: FunctionSet, corpus: Corpus, rows: i
             if not read.batch.num_rows:
                 continue
             batch, gold = take_gold(read.batch, task.gold_column, task.job.labels, shard.uri)
+            functions.warm_up()
             applied = functions.apply(batch, gold=gold, ask=False)
             seconds = sum(applied.outcomes.seconds)
             return Sample(applied, batch.num_rows, read.batch.nbytes / batch.num_rows, seconds)

@@ -19,10 +19,6 @@ means FnApiRunner by all of them."""
 LOCAL_PROCESSES_FROM = 20.0
 """Projected seconds of work from which the local runner uses processes: starting them costs 3 s."""
 
-LOCAL_THREADS_FROM = 1.5
-"""Projected seconds from which it uses threads: scans, reading and writing run beside each other,
-and functions have a process of their own anyway."""
-
 
 @dataclass(frozen=True)
 class RunnerChoice:
@@ -78,10 +74,6 @@ def choose_runner(
     if workers > 1 and projected_seconds >= LOCAL_PROCESSES_FROM:
         chosen = ("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}")
         why = f"{workers} processes: about {projected_seconds:.0f} s of work on one core"
-        return RunnerChoice("FnApiRunner", (*chosen, *flags), is_local=True, why=why)
-    if workers > 1 and projected_seconds >= LOCAL_THREADS_FROM:
-        chosen = ("--direct_running_mode=multi_threading", f"--direct_num_workers={workers}")
-        why = f"{workers} threads: about {projected_seconds:.0f} s of work on one core"
         return RunnerChoice("FnApiRunner", (*chosen, *flags), is_local=True, why=why)
     return RunnerChoice("FnApiRunner", tuple(flags), is_local=True, why="in memory: a small plan")
 

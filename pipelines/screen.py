@@ -80,7 +80,7 @@ class Screen(ScreenParts):
         ]
         self.line(", ".join(parts))
         self.classes(plan.job.labels, counts, summary)
-        times = {"seconds": details["lf_seconds"], "times": details["lf_times"]}
+        times = {key: details[f"lf_{key}"] for key in ("seconds", "times", "searched")}
         self.functions(summary["lfs"], {**counts, **times})
         self.usage(details["lf_usage"])
         self.gold(summary["gold"])

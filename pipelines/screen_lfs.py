@@ -157,6 +157,7 @@ class LFScreen(ScreenParts):
             cells = [_change(changes.get(lfs[n]["name"])) for n in rows]
         self.line()
         self.console.print(lf_table(self.console, [lfs[n] for n in rows], counts, cells))
+        self.searched([lfs[n]["name"] for n in rows], counts)
         if left_out > 0:
             self.line(f"[dim]and {left_out:,} more functions[/]")
 

@@ -16,6 +16,9 @@ GOLD_WIDTH = 86
 """Columns that all scores on gold take."""
 
 
+COSTLY_SHARE = 0.5
+"""Share of the records from which an expression that `re` has to decide on is named."""
+
 MOST_FUNCTIONS = 100
 """Rows of the LF table that a run shows."""
 
@@ -49,16 +52,31 @@ class ScreenParts:
 
     def functions(self, lfs: Sequence[Mapping[str, Any]], counts: Mapping[str, Any]) -> None:
         """Show the LF table; of many functions those that failed, and the first."""
-        rows = range(len(lfs))
+        rows = list(range(len(lfs)))
         if len(lfs) > MOST_FUNCTIONS:
             bad = [counts["faults"][n] + counts["invalid"][n] for n in rows]
             rows = sorted(sorted(rows, key=lambda n: -bad[n])[:MOST_FUNCTIONS])
-        keys = [key for key in ("faults", "invalid", "seconds", "times") if key in counts]
+        keys = [
+            key for key in ("faults", "invalid", "seconds", "times", "searched") if key in counts
+        ]
         shown = {key: [counts[key][n] for n in rows] for key in keys}
         self.line()
         self.console.print(lf_table(self.console, [lfs[n] for n in rows], shown))
+        self.searched([lf["name"] for lf in lfs], counts)
         if len(rows) < len(lfs):
             self.line(f"and {len(lfs) - len(rows):,} more functions; --json lists them")
+
+    def searched(self, names: Sequence[str], counts: Mapping[str, Any]) -> None:
+        """Name the expressions that the scan could not decide on most records, with their cost."""
+        costly = [
+            f"{printable(name)} ({searched:.0%} of the records, {seconds:.2f} s)"
+            for name, searched, seconds in zip(
+                names, counts.get("searched", ()), counts.get("seconds", ()), strict=False
+            )
+            if searched > COSTLY_SHARE
+        ]
+        if costly:
+            self.line(f"[yellow]searched with re one by one:[/] {', '.join(costly[:10])}")
 
     def usage(self, usage: Mapping[str, Mapping[str, float]], title: str = "used") -> None:
         """Show what functions that cost money used, or would use."""

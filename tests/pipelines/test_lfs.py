@@ -509,3 +509,11 @@ def test_process_that_functions_end_is_an_error_and_not_the_end(make_job, watch)
 
     assert watched.document()["error"] is None
     assert watched.interrupt()[0] == 0
+
+
+def test_expressions_that_need_re_on_most_records_are_named_with_their_cost(make_job, capfd):
+    odd = {"regex": {"name": "no_cash", "label": "ham", "pattern": "^(?!cash)"}}
+    job = make_job(lfs=["lfs.py", odd])
+    _, out, _ = call(capfd, job)
+    (line,) = (line for line in out.splitlines() if line.startswith("searched with re"))
+    assert re.search(r": no_cash \(100% of the records, \d+\.\d\d s\)$", line)
