@@ -1,14 +1,12 @@
-"""Labeling functions that look a column's values up in a table, and the index they use.
+"""Labeling functions that look a column's values up in a table.
 
 A whole value is looked up, or each element of a list; words within a text are what
-`labelmill.labeling.keywords` finds. The index holds millions of keys in little more memory than
-their text; vote tables use it too.
+`labelmill.labeling.keywords` finds.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +25,8 @@ from labelmill.comparing import ballot
 from labelmill.corpus import plan_corpus
 from labelmill.datafiles import DataFile, data_file, listed, load_once
 from labelmill.errors import CorpusError, CorpusReadError, LabelingFunctionError
+from labelmill.hashing import digest_of, lane_sums, text_hashes
+from labelmill.keyindex import KeyIndex
 from labelmill.labeling import BatchFunction
 from labelmill.readers import read_shard
 from labelmill.records import ID
@@ -36,8 +36,6 @@ Hashes = npt.NDArray[np.uint64]
 
 _FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 _READ_ROWS = 1 << 16
-_HASHED_AT_ONCE = 1 << 15
-_TAG = np.uint64(0xFFFFFFFF)
 
 
 def normalised(text: str) -> str:
@@ -374,157 +372,3 @@ def read_table(
     except (CorpusError, CorpusReadError) as error:
         message = str(error).replace(local_path, str(file))
         raise LabelingFunctionError(f"{needed_by}: {message}") from error
-
-
-class KeyIndex:
-    """Finds texts among known ones: hashes tell where to look, the text itself decides.
-
-    Args:
-        keys: string array, shape (n,), distinct and none null.
-
-    Attributes:
-        order: int64, shape (n,): the place in `keys` of each position of the index.
-        hashes: uint64, shape (n,), ascending: the keys' hashes by position; a temporary array.
-    """
-
-    def __init__(self, keys: pa.Array) -> None:
-        fits = keys.nbytes < 1 << 31
-        keys = keys.cast(pa.string() if fits else pa.large_string())
-        hashes = text_hashes(keys)
-        self.order: Ints = np.argsort(hashes, kind="stable")
-        self.hashes = hashes[self.order]
-        bits = max(len(keys), 2).bit_length()
-        self._shift = np.uint64(64 - bits)
-        buckets = (self.hashes >> self._shift).astype(np.int64)
-        counts = np.bincount(buckets, minlength=1 << bits)
-        self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
-        self._tags = (self.hashes & _TAG).astype(np.uint32)
-        self._keys = keys.take(pa.array(self.order))
-        self._longest = int(_lengths(keys).max(initial=0))
-
-    def __len__(self) -> int:
-        return len(self._tags)
-
-    def forget_hashes(self) -> None:
-        """Free what is needed only while a table is made."""
-        self.order = np.empty(0, dtype=np.int64)
-        self.hashes = np.empty(0, dtype=np.uint64)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        own = (self.order, self.hashes, self._starts, self._tags)
-        return sum(array.nbytes for array in own) + int(self._keys.nbytes)
-
-    def find(self, texts: pa.Array) -> Ints:
-        """Return the position of each text, -1 where it is none of the keys.
-
-        Args:
-            texts: string array, shape (m,).
-
-        Returns:
-            int64, shape (m,).
-        """
-        found = np.full(len(texts), -1, dtype=np.int64)
-        hashes = text_hashes(texts, self._longest)
-        buckets = (hashes >> self._shift).astype(np.int64)
-        places, ends = self._starts[buckets], self._starts[buckets + 1]
-        tags = (hashes & _TAG).astype(np.uint32)
-        asked = np.flatnonzero(np.asarray(texts.is_valid()) & (places < ends))
-        candidates: list[Ints] = [np.empty(0, dtype=np.int64)]
-        positions: list[Ints] = [np.empty(0, dtype=np.int64)]
-        places = places[asked].astype(np.int64)
-        while len(asked):  # as often as the fullest bucket has keys
-            same = self._tags[places] == tags[asked]
-            candidates.append(asked[same])
-            positions.append(places[same])
-            places = places + 1
-            more = places < ends[asked]
-            asked, places = asked[more], places[more]
-        rows, keys = np.concatenate(candidates), np.concatenate(positions)
-        known = self._keys.take(pa.array(keys))
-        equal = np.asarray(pc.equal(texts.take(pa.array(rows)).cast(known.type), known))
-        found[rows[equal]] = keys[equal]
-        return found
-
-
-def text_hashes(texts: pa.Array, longest: int | None = None) -> Hashes:
-    """Return 64-bit hashes of texts, the same on every machine.
-
-    Args:
-        texts: string array, shape (n,); a null has the hash of an empty text.
-        longest: Bytes that count; texts that are longer differ from all that are not.
-
-    Returns:
-        uint64, shape (n,).
-    """
-    hashes = np.empty(len(texts), dtype=np.uint64)
-    for start in range(0, len(texts), _HASHED_AT_ONCE):
-        piece = texts.slice(start, _HASHED_AT_ONCE)
-        hashes[start : start + len(piece)] = _hash_piece(piece, longest)
-    return hashes
-
-
-def mixed(values: Hashes) -> Hashes:
-    """Return each value spread over all 64 bits (the finaliser of SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def lane_sums(keys: Hashes, values: Hashes) -> tuple[int, int]:
-    """Return two sums over pairs of hashes that tell a set of pairs, whatever their order."""
-    first, second = pair_lanes(keys, values)
-    return int(first.sum(dtype=np.uint64)), int(second.sum(dtype=np.uint64))
-
-
-def pair_lanes(keys: Hashes, values: Hashes) -> tuple[Hashes, Hashes]:
-    """Return two independent hashes of each pair."""
-    first = mixed(keys + mixed(values ^ np.uint64(0x9E3779B97F4A7C15)))
-    return first, mixed(first + keys)
-
-
-def digest_of(sums: tuple[int, int], count: int) -> str:
-    """Return the digest of a set of pairs, 32 hex digits."""
-    return hashlib.blake2b(repr((*sums, count)).encode(), digest_size=16).hexdigest()
-
-
-def _offsets(texts: pa.Array) -> Ints:
-    width = np.int64 if pt.is_large_string(texts.type) else np.int32
-    buffer = texts.buffers()[1]
-    if buffer is None or not len(texts):
-        return np.zeros(len(texts) + 1, dtype=np.int64)
-    offsets = np.frombuffer(buffer, dtype=width)
-    return offsets[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
-
-
-def _lengths(texts: pa.Array) -> Ints:
-    return np.diff(_offsets(texts))
-
-
-def _hash_piece(texts: pa.Array, longest: int | None) -> Hashes:
-    """Hash texts eight bytes at a time."""
-    offsets = _offsets(texts)
-    size = int(offsets[-1] - offsets[0])
-    padded = np.zeros(size + 8, dtype=np.uint8)
-    if size:
-        data = np.frombuffer(texts.buffers()[2], dtype=np.uint8)
-        padded[:size] = data[offsets[0] : offsets[-1]]
-    words: Hashes = np.ndarray(size + 1, dtype="<u8", buffer=padded.data, strides=(1,))
-    starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
-    if longest is not None:
-        lengths = np.minimum(lengths, longest + 1)
-    hashes = mixed(lengths.astype(np.uint64))
-    left = np.flatnonzero(lengths)
-    at = 0
-    while len(left):
-        unread = np.minimum(lengths[left] - at, 8)
-        word = words[starts[left] + at] & _KEEP[unread]
-        hashes[left] = mixed(hashes[left] ^ word)
-        at += 8
-        left = left[lengths[left] > at]
-    return hashes
-
-
-_KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
-"""Masks that keep the first n bytes of a word."""

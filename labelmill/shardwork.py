@@ -31,7 +31,7 @@ from labelmill.store import Store, StoredFile
 from labelmill.tablefile import TableFile, TableWriter, input_digest
 from labelmill.votes import GOLD, LFTable, votes_schema
 
-LAYOUT = 1
+LAYOUT = 2
 """Changes when the content of stored shard files changes its meaning."""
 
 MAX_FAULTS = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -71,3 +72,20 @@ def test_truncated_file_is_found_out(store, size):
     entry = FileEntry.of(file, kind="ids", rows=1, shard="cut")
     with pytest.raises(CorruptFileError, match=r"ids/cut\.bin"):
         read_range(store, entry, 0, N_RANGES)
+
+
+@pytest.mark.parametrize("shape", ["{}", "row-{:09d}", "{0}#{0}", "a/b/c.parquet#{}"])
+def test_digests_of_similar_ids_differ(shape):
+    ids = pa.array([shape.format(n) for n in range(300_000)])
+    halves = np.frombuffer(id_digests(ids), dtype="<u8").reshape(-1, 2)
+    for half in halves.T:
+        assert len(np.unique(half)) == len(ids)
+    assert not (halves[:, 0] == halves[:, 1]).any()
+
+
+@given(st.lists(st.text(max_size=40), unique=True, max_size=30), st.integers(0, 5))
+def test_digest_depends_on_the_text_alone(texts, start):
+    whole = np.frombuffer(id_digests(pa.array(["x"] * start + texts, pa.string())), dtype="<u8")
+    alone = b"".join(id_digests(pa.array([text])) for text in texts)
+    assert whole[2 * start :].tobytes() == alone
+    assert len({alone[n : n + 16] for n in range(0, len(alone), 16)}) == len(texts)

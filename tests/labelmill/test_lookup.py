@@ -20,7 +20,9 @@ import labelmill
 import labelmill.lookups as module
 from labelmill.datafiles import DataFile
 from labelmill.errors import LabelingFunctionError
-from labelmill.lookups import KeyIndex, Lookup, lookup, normalised, text_hashes
+from labelmill.hashing import text_hashes
+from labelmill.keyindex import KeyIndex
+from labelmill.lookups import Lookup, lookup, normalised
 
 TEXTS = st.text(max_size=20) | st.sampled_from(["", "a", "ab", "abcdefgh", "abcdefghi", "\0", "é"])
 

@@ -20,11 +20,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import labelmill.votesreading as reading
 import labelmill.votetable as module
 from labelmill.datafiles import DataFile, files_of
 from labelmill.errors import LabelingFunctionError
 from labelmill.fingerprint import fingerprint
-from labelmill.votetable import SourceVotes, value_code, vote_table
+from labelmill.loadedvotes import value_code
+from labelmill.votetable import SourceVotes, vote_table
 
 CLASSES = ("cat", "dog", "bird")
 DATA = Path(os.environ.get("LABELMILL_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -191,7 +193,7 @@ def test_second_votes(table):
 
 
 def test_many_parts_are_merged(table, monkeypatch):
-    monkeypatch.setattr(module, "_PIECE", 50)
+    monkeypatch.setattr(reading, "_PIECE", 50)
     monkeypatch.setattr("labelmill.lookups._READ_ROWS", 16)
     draw = random.Random(0)
     pairs = [(f"item{i}", f"w{s}") for i in range(60) for s in range(20)]
@@ -229,8 +231,8 @@ def test_identity_of_thousands_of_sources_is_plain(table):
 def test_table_is_loaded_once_and_pickles_as_its_name(table, monkeypatch):
     path = table([(f"i{n}", "w", "cat") for n in range(2_000)])
     found, loads = [], []
-    load = module._Reading.finish
-    monkeypatch.setattr(module._Reading, "finish", lambda self: loads.append(1) or load(self))
+    load = module.VotesReading.finish
+    monkeypatch.setattr(module.VotesReading, "finish", lambda self: loads.append(1) or load(self))
     threads = [threading.Thread(target=lambda: found.append(vote_table(path))) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -282,7 +284,7 @@ def test_items_are_text_or_whole_numbers(table):
 
 
 def test_limits_and_unknown_formats(table, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "MAX_VALUES", 2)
+    monkeypatch.setattr(reading, "MAX_VALUES", 2)
     with pytest.raises(LabelingFunctionError, match=r"has 3 distinct values; .* \(limit 2\)"):
         vote_table(table([(c, "w", c) for c in "abc"]))
     (tmp_path / "votes.xlsx").write_text("")
@@ -293,7 +295,7 @@ def test_limits_and_unknown_formats(table, monkeypatch, tmp_path):
 
 
 def test_items_with_one_hash_are_refused(table, monkeypatch):
-    monkeypatch.setattr(module, "text_hashes", lambda texts: np.zeros(len(texts), dtype=np.uint64))
+    monkeypatch.setattr(reading, "text_hashes", lambda texts: np.zeros(len(texts), dtype=np.uint64))
     with pytest.raises(LabelingFunctionError, match="two items have the same 64-bit hash"):
         vote_table(table([("a", "w", "cat"), ("b", "w", "cat")]))
 
