@@ -33,6 +33,8 @@ from labelmill import keywords, regex
 from labelmill.apply import FunctionSet
 from labelmill.labeling import Matcher
 from labelmill.records import ID, iterate_records
+from labelmill.store import Store
+from labelmill.versions import read_manifest
 from labelmill.votes import LFInfo, LFTable
 
 BATCH = 8192
@@ -79,7 +81,7 @@ def run_job(folder: Path, lfs: list[Any], *flags: str) -> Spent:
         "lfs": lfs,
         "output": {"uri": "out/"},
     }
-    (folder / "job.yaml").write_text(json.dumps(job))  # JSON is YAML
+    (folder / "job.yaml").write_text(json.dumps(job, ensure_ascii=False))  # JSON is YAML
     command = [sys.executable, "-m", "pipelines", "run", str(folder / "job.yaml"), "--full"]
     return timed([*command, *flags])
 
@@ -126,23 +128,28 @@ def snorkel(folder: Path, texts: pa.Table, patterns: list[str], bodies: list[str
     return json.loads((folder / "result.json").read_text())
 
 
-def matchers_of(strings: list[str]) -> tuple[list[Matcher], list[Matcher], list[str]]:
-    """Return 1,000 keyword functions, 20 regexes and 20,000 words of a gazetteer."""
+def matchers_of(
+    strings: list[str],
+) -> tuple[list[Matcher], list[Matcher], list[Matcher], list[str]]:
+    """Return 1,000 keyword functions, 20 regexes, 1,000 of rare words, 20,000 words of a list."""
     counts = Counter(
         word for text in strings[:100_000] for word in re.findall(r"\w+", text.lower())
     )
     vocabulary = [word for word, _ in counts.most_common(30_000)][200:]
     chance = random.Random(0)
-    many = [
-        keywords(f"k{n}", label=CLASSES[n % 4], words=chance.sample(vocabulary, 10))
-        for n in range(1000)
-    ]
+    many, rare = (
+        [
+            keywords(f"k{n}", label=CLASSES[n % 4], words=chance.sample(some, 10))
+            for n in range(1000)
+        ]
+        for some in (vocabulary, vocabulary[-10_000:])
+    )
     expressions = [
         regex(f"{label}_{n}", label=label, pattern=pattern)
         for label, patterns in REGEXES.items()
         for n, pattern in enumerate(patterns)
     ]
-    return many, expressions, vocabulary[:20_000]
+    return many, expressions, rare, vocabulary[:20_000]
 
 
 def matching(texts: pa.Table, many: list[Matcher], expressions: list[Matcher], words: list[str]):
@@ -176,30 +183,38 @@ def matching(texts: pa.Table, many: list[Matcher], expressions: list[Matcher], w
 
 def whole_jobs(
     folder: Path, texts: pa.Table, many: list[Matcher], expressions: list[Matcher],
-    words: list[str], snorkel_seconds: float,
+    rare: list[Matcher], words: list[str], snorkel_seconds: float,
 ) -> None:  # fmt: skip
     """Print whole jobs from shell to published labels, against Snorkel's applying alone."""
-    write_texts(folder, texts)
+    folder.mkdir(exist_ok=True)
     (folder / "words.txt").write_text("\n".join(words))
     gazetteer = {"name": "gazetteer", "label": CLASSES[0], "words_file": "words.txt"}
     keywords_20 = [declared(m) for m in many[:20]]
     base_rate = SAMPLE / snorkel_seconds
-    header("whole job", "seconds", "cpu s", "rows/s", "against Snorkel, 40 functions")
+    header("whole job", "seconds", "cpu s", "rows/s", "votes", "against Snorkel, 40 functions")
     print(f"| Snorkel PandasLFApplier, applying {SAMPLE:,} rows alone | {snorkel_seconds:.1f} | | "
-          f"{base_rate:,.0f} | 1 |")  # fmt: skip
-    for title, lfs, flags in (
-        ("20 keyword and 20 regex functions", [*keywords_20, *map(declared, expressions)], ()),
-        ("the same, one process", [*keywords_20, *map(declared, expressions)],
-         ("--direct_running_mode=in_memory",)),
-        ("20 keyword functions", keywords_20, ()),
-        ("1,000 keyword functions", [declared(m) for m in many], ()),
+          f"{base_rate:,.0f} | | 1 |")  # fmt: skip
+    both = [*keywords_20, *map(declared, expressions)]
+    for title, lfs, rows in (
+        ("20 keyword and 20 regex functions", both, texts.num_rows),
+        ("the same, four times the texts", both, 4 * texts.num_rows),
+        ("20 keyword functions", keywords_20, texts.num_rows),
+        ("1,000 keyword functions, words as rare", [declared(m) for m in rare], texts.num_rows),
+        ("1,000 keyword functions, words as common", [declared(m) for m in many], texts.num_rows),
         ("20 keyword functions and a gazetteer of 20,000", [*keywords_20, {"keywords": gazetteer}],
-         ()),
+         texts.num_rows),
     ):  # fmt: skip
-        spent = run_job(folder, lfs, *flags)
-        rate = texts.num_rows / spent.wall
+        shutil.rmtree(folder / "data", ignore_errors=True)
+        write_texts(folder, enlarge(texts, rows))
+        spent = run_job(folder, lfs)
+        rate = rows / spent.wall
         print(f"| {title} | {spent.wall:.2f} | {spent.cpu:.2f} | {rate:,.0f} | "
-              f"{rate / base_rate:.0f} |", flush=True)  # fmt: skip
+              f"{votes_of(folder):,} | {rate / base_rate:.0f} |", flush=True)  # fmt: skip
+
+
+def votes_of(folder: Path) -> int:
+    """Return the votes of the version that a job published."""
+    return sum(read_manifest(Store.open(str(folder / "out"))).counts["votes"])
 
 
 PYTHON_HEAD = "from labelmill import labeling_function\n"
@@ -210,6 +225,7 @@ def python_functions(folder: Path, texts: pa.Table, snorkel_seconds: float) -> N
     source = PYTHON_HEAD + "".join(
         f"@labeling_function()\ndef f{n}(x):\n    return {body}\n" for n, body in enumerate(TRIVIAL)
     )
+    write_texts(folder, texts)
     (folder / "lfs.py").write_text(source)
     spent = run_job(folder, ["lfs.py"], "--direct_running_mode=in_memory")
     empty = run_job(folder, [{"keywords": {"name": "k", "label": 0, "words": ["a"]}}],
@@ -300,14 +316,14 @@ def main() -> None:
         print(f"no {source}: set LABELMILL_DATA to the folder with the shared data sets")
         return
     texts = enlarge(pq.read_table(source, columns=["id", "text"]), arguments.rows)
-    many, expressions, words = matchers_of(texts["text"].slice(0, 100_000).to_pylist())
+    many, expressions, rare, words = matchers_of(texts["text"].slice(0, 100_000).to_pylist())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         patterns = [m.pattern if not m.flags else f"(?i){m.pattern}" for m in many[:20]]
         patterns += [m.pattern for m in expressions]
         found = snorkel(folder, texts, patterns, TRIVIAL)
         matching(texts, many, expressions, words)
-        whole_jobs(folder, texts, many, expressions, words, found["apply"]["seconds"])
+        whole_jobs(folder, texts, many, expressions, rare, words, found["apply"]["seconds"])
         python_functions(folder, texts, found["trivial"]["seconds"])
 
 

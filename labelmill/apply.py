@@ -300,7 +300,12 @@ class FunctionSet:
         packed = pack_sparse_votes(
             batch.column(ID), rows, lfs, labels, self._schemas[gold is not None], gold
         )
-        samples = [fault for n in range(n_lfs) for _, fault in sorted(found.faults[n].items())]
+        samples = [
+            fault
+            for n, faults in sorted(found.faults.items())
+            for _, fault in sorted(faults.items())
+            if n < n_lfs
+        ]
         return Applied(packed, outcomes, tuple(samples), found.estimates)
 
 

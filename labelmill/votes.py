@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,12 @@ def lf_table(schema: pa.Schema) -> LFTable:
             f"votes without an LF table (schema metadata {_LF_TABLE.decode()!r}): their indices "
             "mean nothing; write them with labelmill.votes.votes_schema"
         )
-    return LFTable.from_json(metadata[_LF_TABLE])
+    return _table_of(metadata[_LF_TABLE])
+
+
+@lru_cache(maxsize=8)
+def _table_of(text: bytes) -> LFTable:
+    return LFTable.from_json(text)
 
 
 @dataclass(frozen=True)
