@@ -39,7 +39,7 @@ lint: $(VENV)/.ready ## check style and types
 .PHONY: bench
 bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared data is there
 	@$(BIN)/python benchmarks/throughput.py
-	@$(BIN)/python benchmarks/keywords.py
+	@$(BIN)/python benchmarks/functions.py
 	@$(BIN)/python benchmarks/quality.py
 
 .PHONY: docs

@@ -1,4 +1,4 @@
-"""labelmill against Snorkel in one run: applying functions, and the label model on real votes.
+"""labelmill's label model against Snorkel's on real votes, in one run.
 
 Snorkel is installed from PyPI into an environment of its own (a few minutes, once). Data: the
 shared folder (`LABELMILL_DATA`, or `../shared/data` beside the checkout).
@@ -10,16 +10,12 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
-from throughput import DATA, REGEXES, ROOT, write_job
+from throughput import DATA, ROOT
 
 from labelmodel import LabelModel, MajorityVote, from_dense_with_inverse, score
-
-SAMPLE = 20_000
 
 
 def snorkel_python() -> str:
@@ -37,42 +33,16 @@ def main() -> None:
     if not sets:
         print(f"no lf_* folders in {DATA}: set LABELMILL_DATA")
         return
-    texts_path = DATA / "text_pypi" / "texts.parquet"
-    texts = pq.read_table(texts_path, columns=["id", "text"])
-    patterns = [pattern for group in REGEXES.values() for pattern in group]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        pq.write_table(texts.slice(0, SAMPLE), folder / "sample.parquet")
-        task = {
-            "texts": str(folder / "sample.parquet"),
-            "patterns": patterns,
-            "sets": sets,
-            "result": str(folder / "result.json"),
-        }
+        path = Path(name) / "result.json"
         side = Path(__file__).with_name("snorkel_side.py")
         subprocess.run(
-            [snorkel_python(), str(side)],
-            input=json.dumps(task), text=True, check=True, stdout=subprocess.DEVNULL,
+            [str(snorkel_python()), str(side)],
+            input=json.dumps({"sets": sets, "result": str(path)}),
+            text=True, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        result = json.loads((folder / "result.json").read_text())
-        applying(folder, texts, result["apply"])
+        result = json.loads(path.read_text())
     quality(sets, result["fit"])
-
-
-def applying(folder, texts, snorkel) -> None:
-    """Print rows per second of Snorkel's applier and of whole labelmill jobs."""
-    base = SAMPLE / snorkel["seconds"]
-    print(f"| 20 regex functions | rows | seconds | rows/s | against Snorkel |\n|{'---|' * 5}")
-    print(f"| Snorkel PandasLFApplier, applying alone | {SAMPLE:,} | {snorkel['seconds']:.1f} "
-          f"| {base:,.0f} | 1 |")  # fmt: skip
-    for rows in (SAMPLE, texts.num_rows):
-        job = write_job(folder / str(rows), texts, rows)
-        started = time.perf_counter()
-        command = [sys.executable, "-m", "pipelines", "run", str(job)]
-        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - started
-        print(f"| labelmill, whole job from shell to labels | {rows:,} | {seconds:.1f} "
-              f"| {rows / seconds:,.0f} | {rows / seconds / base:.1f} |")  # fmt: skip
 
 
 def quality(sets, snorkel) -> None:

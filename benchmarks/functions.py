@@ -8,7 +8,6 @@ tables are those of docs/performance.md. Snorkel runs in an environment of its o
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import random
 import re
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from comparison import snorkel_python
 from throughput import DATA, REGEXES, ROOT, enlarge
 
 from labelmill import keywords, regex
@@ -105,13 +105,6 @@ def in_memory(lfs: list[Any], batches: list[pa.RecordBatch]) -> tuple[float, flo
 
 def snorkel(folder: Path, texts: pa.Table, patterns: list[str], bodies: list[str]) -> Any:
     """Return seconds and votes of Snorkel's PandasLFApplier on a sample."""
-    spec = importlib.util.spec_from_file_location(
-        "snorkel_environment", ROOT / "scripts" / "snorkel_environment.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     pq.write_table(texts.slice(0, SAMPLE), folder / "sample.parquet")
     task = {
         "texts": str(folder / "sample.parquet"),
@@ -122,7 +115,7 @@ def snorkel(folder: Path, texts: pa.Table, patterns: list[str], bodies: list[str
     }
     side = Path(__file__).with_name("snorkel_side.py")
     subprocess.run(
-        [str(module.snorkel_python()), str(side)],
+        [snorkel_python(), str(side)],
         input=json.dumps(task), text=True, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return json.loads((folder / "result.json").read_text())

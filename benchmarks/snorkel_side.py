@@ -1,4 +1,4 @@
-"""The Snorkel half of `comparison.py`; runs in an environment of its own, prints one JSON line."""
+"""The Snorkel half of the benchmarks; runs in an environment of its own, writes one JSON file."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def fit(folder: str) -> list[list[float]]:
 
 def main() -> None:
     task = json.loads(sys.stdin.read())
-    result = {"apply": apply(task["texts"], regexes(task["patterns"]))}
-    if "bodies" in task:
+    result = {}
+    if "texts" in task:
+        result["apply"] = apply(task["texts"], regexes(task["patterns"]))
         result["trivial"] = apply(task["texts"], trivial(task["bodies"]))
     result["fit"] = {name: fit(folder) for name, folder in task["sets"].items()}
     Path(task["result"]).write_text(json.dumps(result))
