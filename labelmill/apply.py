@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -200,9 +200,11 @@ class FunctionSet:
             n, row = positions[int(votes.functions[place])], int(votes.rows[place])
             if len(found.faults[n]) < max_faults:
                 record_id = str(batch.column(ID)[row].as_py())
-                found.faults[n][row] = self._caller.fault(
-                    self._every[n].name, record_id, Wrong(value)
-                )
+                fault = self._caller.fault(self._every[n].name, record_id, Wrong(value))
+                said = f"the table has {value!r:.200} for this item, which is no class"
+                if isinstance(value, tuple):
+                    said = f"the table has different votes for this item: {value!r:.200}"
+                found.faults[n][row] = replace(fault, message=said)
         found.spent(positions, time.perf_counter() - started)
 
     def _confirm(

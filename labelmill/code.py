@@ -265,7 +265,10 @@ def _import_failure(code: JobCode, module: str, error: BaseException) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in paths]
     source = code.source(module)
     where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else source and source.path
-    return f"{where}: importing module {module!r} failed: {type(error).__name__}: {error}"
+    hint = ""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "snorkel":
+        hint = "; install snorkel, or write labelmill.compat.snorkel in its place"
+    return f"{where}: importing module {module!r} failed: {type(error).__name__}: {error}{hint}"
 
 
 def functions_of(module: ModuleType) -> list[AnyLabelingFunction]:

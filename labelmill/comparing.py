@@ -8,6 +8,7 @@ except by ``is null``.
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -167,6 +168,8 @@ class Comparison(BatchFunction):
             self._require(column, (int, float, Decimal), "a number")
             if pt.is_integer(kind):
                 return _exactly(column, op, [Fraction(v) for v in self.operands])  # type: ignore[arg-type]
+            if pt.is_decimal(kind):
+                return _decimally(column, op, [_as_written(v) for v in self.operands])
             return _approximately(column, op, [float(v) for v in self.operands])  # type: ignore[arg-type]
         raise self._error(f"{self._is(column)}, which cannot be compared")
 
@@ -323,8 +326,39 @@ def _exactly(column: pa.Array, op: str, operands: list[Fraction]) -> pa.Array:
     return _compared(column, "between", bounds)
 
 
+def _decimally(column: pa.Array, op: str, operands: list[Fraction]) -> pa.Array:
+    """Compare decimals with any rational numbers, exactly: in whole units of their last place."""
+    kind = column.type
+    most = 10**kind.precision - 1
+    units = [v * Fraction(10) ** kind.scale for v in operands]
+
+    def scalar(number: int) -> pa.Scalar:
+        with decimal.localcontext(prec=100):
+            return pa.scalar(Decimal(number).scaleb(-kind.scale), kind)
+
+    if op in _EQUALITY:
+        found = pc.if_else(column.is_null(), None, False)
+        for unit in units:
+            if unit.denominator == 1 and abs(unit) <= most:
+                found = pc.or_(found, pc.equal(column, scalar(int(unit))))
+        return found if op in ("==", "in") else pc.invert(found)
+    first, last = units[0], units[-1]
+    low = {">": math.floor(first) + 1, ">=": math.ceil(first), "between": math.ceil(first)}
+    high = {"<": math.ceil(last) - 1, "<=": math.floor(last), "between": math.floor(last)}
+    bounds = [max(low.get(op, -most), -most), min(high.get(op, most), most)]
+    if bounds[0] > bounds[1]:
+        return pc.if_else(column.is_null(), None, False)
+    least, greatest = map(scalar, bounds)
+    return pc.and_(pc.greater_equal(column, least), pc.less_equal(column, greatest))
+
+
+def _as_written(number: Any) -> Fraction:
+    """Return a number as people write it: 0.57 is 57 hundredths, whatever a float holds."""
+    return Fraction(Decimal(repr(number))) if isinstance(number, float) else Fraction(number)
+
+
 def _approximately(column: pa.Array, op: str, operands: list[float]) -> pa.Array:
-    """Compare floating-point and decimal numbers, in the column's own precision."""
+    """Compare floating-point numbers, in the column's own precision."""
     if not pt.is_float32(column.type) and not pt.is_float64(column.type):
         column = column.cast(pa.float32() if pt.is_float16(column.type) else pa.float64())
     missing = column.is_null(nan_is_null=True)

@@ -36,7 +36,7 @@ class GateResult:
         return asdict(self)
 
 
-GATES = ("bad_records", "duplicate_ids", "coverage", "row_loss", "label_shift")
+GATES = ("bad_records", "duplicate_ids", "coverage", "row_loss", "coverage_loss", "label_shift")
 """Names of all gates, in the order in which they are checked."""
 
 
@@ -113,6 +113,18 @@ def _against_parent(job: JobSpec, counts: Mapping[str, Any], parent: Manifest) -
             f"{parent.version}; if that is right, run again with --accept row_loss",
         )
     ]
+    covered = counts["covered"] / counts["rows"] if counts["rows"] else 0.0
+    covered_before = before["covered"] / before["rows"] if before["rows"] else 0.0
+    lost = max(0.0, 1 - covered / covered_before) if covered_before else 0.0
+    results.append(
+        _at_most(
+            "coverage_loss",
+            lost,
+            job.gates.max_coverage_loss,
+            f"functions vote on {covered:.1%} of the records, on {covered_before:.1%} in version "
+            f"{parent.version}; if that is right, run again with --accept coverage_loss",
+        )
+    )
     if list(parent.class_names) == list(job.labels):
         shift = jensen_shannon(before["class_counts"], counts["class_counts"])
         results.append(

@@ -84,7 +84,8 @@ def _hash_piece(texts: pa.Array, longest: int | None, seed: int) -> Hashes:
     starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
     if longest is not None:
         lengths = np.minimum(lengths, longest + 1)
-    hashes = mixed(lengths.astype(np.uint64) + np.uint64(seed) * _GOLDEN)
+    start = np.uint64(seed * int(_GOLDEN) % (1 << 64))
+    hashes = mixed(lengths.astype(np.uint64) + start)
     left = np.flatnonzero(lengths)
     at = 0
     while len(left):

@@ -111,6 +111,11 @@ class GatesSpec(Section):
     max_row_loss: Fraction = Field(
         0.2, description="Largest drop of the number of records against the current version."
     )
+    max_coverage_loss: Fraction = Field(
+        0.5,
+        description="Largest drop of the share of records with a vote against the current version, "
+        "as a part of it.",
+    )
     max_label_shift: Fraction = Field(
         0.1,
         description="Largest Jensen-Shannon divergence (bits) of the labels of covered records "

@@ -21,8 +21,8 @@ from labelmill.regexscan import RegexScan
 
 Ints = npt.NDArray[np.int64]
 
-QUICK_STEPS = 1e7
-"""Steps of a backtracking search that are sure to be over soon: about a second."""
+QUICK_STEPS = 1e8
+"""Steps of a backtracking search that are sure to be over in some seconds."""
 
 
 class Sink(Protocol):
@@ -113,11 +113,14 @@ class MatcherSet:
         return rows[hits]
 
     def may_hang(self, position: int, batch: pa.RecordBatch, rows: Ints) -> bool:
-        """Tell whether `search` might take long on some of `rows`."""
+        """Tell whether `search` might take long on `rows`, all together."""
         matcher = self._matchers[position]
         column = self._column(batch, matcher.field, position).take(pa.array(rows))
-        longest = pc.max(pc.binary_length(column)).as_py() or 0
-        return search_steps(matcher.pattern, matcher.flags, longest) > QUICK_STEPS
+        lengths = pc.fill_null(pc.utf8_length(column), 0).to_numpy()
+        longest = int(lengths.max(initial=0))
+        most = search_steps(matcher.pattern, matcher.flags, longest)
+        # The bound grows at least as fast as the text: shorter ones take less than their share.
+        return most * float(lengths.sum()) / max(longest, 1) > QUICK_STEPS
 
     def _column(self, batch: pa.RecordBatch, field: str, position: int) -> pa.Array:
         name = self._matchers[position].name
@@ -127,7 +130,13 @@ class MatcherSet:
                 f"have (columns: {', '.join(batch.schema.names)})"
             )
         column = batch.column(field)
-        if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if (
+            pa.types.is_string_view(column.type)
+            or pa.types.is_null(column.type)
+            or pa.types.is_large_string(column.type)
+        ):
             return column.cast(pa.string())
         if not pa.types.is_string(column.type):
             raise LabelingFunctionError(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from labelmill.errors import EndpointError, EndpointRefusedError
 from labelmill.promptlimits import Limits, Question, Spending, estimated_tokens
@@ -140,13 +141,19 @@ class Client:
         if len(self._key) >= _SHORTEST_SECRET:  # a gateway may echo what it was sent
             content = content.replace(self._key.encode(), b"[key]")
         if status == 200:
-            return read_reply(content)
+            reply = read_reply(content)
+            return replace(reply, text=self._masked(reply.text))
         raise self._failure(status, headers, content)
+
+    def _masked(self, text: str) -> str:
+        """Return a decoded text without the key, which JSON may have written in escapes."""
+        return text.replace(self._key, "[key]") if len(self._key) >= _SHORTEST_SECRET else text
 
     def _failure(
         self, status: int, headers: Mapping[str, str], content: bytes
     ) -> AttemptError | EndpointRefusedError:
         code, text = read_error(content)
+        text = self._masked(text)
         message = f"{self._spec.endpoint} answered {status}: {text}"
         # Where it has answered before, 403 may be a firewall's opinion of one record's content.
         forbidden = status == 403 and not self._limits.breaker.has_answered

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +25,9 @@ from labelmill.prompttext import AnswerReader, Template
 
 OnlyWhere = Literal["all", "uncovered", "conflicting"]
 TokenField = Literal["max_tokens", "max_completion_tokens"]
+
+SECRET = ("endpoint", "api_key_env")
+"""Options in which people put keys by mistake; what they gave is not shown."""
 
 _OWN_FIELDS = {"model", "messages", "stream", "n", "temperature", "seed", "tools", "functions"}
 
@@ -42,6 +47,14 @@ def _as_classes(value: object) -> object:
             raise ValueError("a class is given twice")
         return dict.fromkeys(names, "")
     raise ValueError(f"must be a list of classes, or classes with descriptions, got {value!r:.80}")
+
+
+def _variable_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError(
+            "must be the name of an environment variable that holds the key, not a key"
+        )
+    return value
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -95,7 +108,7 @@ class PromptedSpec(_Section):
         default_factory=dict,
         description="Further fields of each request, as the endpoint has them.",
     )
-    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(
+    api_key_env: Annotated[str, AfterValidator(_variable_name)] = Field(
         "OPENAI_API_KEY",
         description="Environment variable with the API key, on every worker; may be unset.",
     )
@@ -200,6 +213,7 @@ class PromptedSpec(_Section):
             for item in error.errors():
                 where = ".".join(str(part) for part in item["loc"])
                 what = str(item["msg"]).removeprefix("Value error, ")
-                got = f", got {item['input']!r:.80}" if where and "got" not in what else ""
+                shown = where and item["loc"][0] not in SECRET and "got" not in what
+                got = f", got {item['input']!r:.80}" if shown else ""
                 lines.append(f"prompted {options.get('name')!r}: {where}: {what}{got}")
             raise LabelingFunctionError("\n".join(lines)) from None

@@ -29,9 +29,10 @@ def search_steps(pattern: str, flags: int, length: int) -> float:
 
     Example:
         >>> search_steps("cash|prize", 0, 100), search_steps("(a+)+$", 0, 100)
-        (200.0, inf)
+        (1000.0, inf)
     """
-    return length * _ways(_parsed(pattern, flags), max(length, 1))
+    _, steps = _explored(_parsed(pattern, flags), max(length, 1))
+    return length * steps
 
 
 @lru_cache(maxsize=4096)
@@ -39,36 +40,43 @@ def _parsed(pattern: str, flags: int) -> Any:
     return _parser.parse(pattern, flags)
 
 
-def _ways(parsed: Any, length: int) -> float:
-    """Return in how many ways a parsed expression may match at one place."""
-    total = 1.0
+def _explored(parsed: Any, length: int) -> tuple[float, float]:
+    """Return in how many ways an expression may match at one place, and the steps to try them all.
+
+    What stands behind something that matches in several ways is tried once for each of them.
+    """
+    ways, steps = 1.0, 0.0
     for operation, argument in parsed:
-        total *= _ways_of(str(operation), argument, length)
-    return total
+        own_ways, own_steps = _explored_part(str(operation), argument, length)
+        steps += ways * own_steps
+        ways *= own_ways
+    return ways, steps
 
 
-def _ways_of(operation: str, argument: Any, length: int) -> float:
+def _explored_part(operation: str, argument: Any, length: int) -> tuple[float, float]:
     if operation in _REPEATS:
         least, most, body = argument
-        return _repeated(_ways(body, length), int(least), min(int(most), max(length, int(least))))
-    if operation == "BRANCH":
-        return sum(_ways(part, length) for part in argument[1])
+        return _repeated(_explored(body, length), int(least), int(most), length)
     if operation == "SUBPATTERN":
-        return _ways(argument[3], length)
+        return _explored(argument[3], length)
     if operation == "ATOMIC_GROUP":
-        return _ways(argument, length)
+        return _explored(argument, length)
     if operation in ("ASSERT", "ASSERT_NOT"):
-        return _ways(argument[1], length)
-    if operation == "GROUPREF_EXISTS":
-        _, yes, no = argument
-        return _ways(yes, length) + (_ways(no, length) if no is not None else 1.0)
-    return float(length) if operation == "GROUPREF" else 1.0
+        return _explored(argument[1], length)
+    if operation in ("BRANCH", "GROUPREF_EXISTS"):
+        parts = argument[1] if operation == "BRANCH" else [p for p in argument[1:] if p is not None]
+        explored = [_explored(part, length) for part in parts]
+        return sum(w for w, _ in explored) + 1.0, sum(s for _, s in explored) + 1.0
+    return 1.0, float(length) if operation == "GROUPREF" else 1.0
 
 
-def _repeated(ways: float, least: int, most: int) -> float:
-    """Return the ways of `least` to `most` repetitions of what matches in `ways` ways."""
+def _repeated(body: tuple[float, float], least: int, most: int, length: int) -> tuple[float, float]:
+    """Return ways and steps of `least` to `most` repetitions of `body`."""
+    ways, steps = body
+    times = min(most, max(length, least))  # each takes a character, or is the last one
     if ways <= 1.0:
-        return float(most - least + 1)
-    if math.isinf(ways) or most * math.log(ways) > 100:
-        return math.inf
-    return float(ways**most * ways / (ways - 1))
+        return float(times - least + 1), times * max(steps, 1.0)
+    if math.isinf(ways) or times * math.log(ways) > 100:
+        return math.inf, math.inf
+    every = float(ways**times * ways / (ways - 1))
+    return every, every * steps

@@ -231,9 +231,10 @@ def _planned(
     flags: Sequence[str],
 ) -> tuple[Plan, RunnerChoice]:
     from pipelines.plan import make_plan
-    from pipelines.runners import choose_runner
+    from pipelines.runners import check_flags, choose_runner
 
     spec, folder = load_job(job, overrides)
+    check_flags([*spec.runner.options, *flags])  # before functions are tried on a sample
     with redirect_stdout(sys.stderr):  # what functions print is no result of ours
         made = make_plan(spec, folder, full=full)
     if made.functions is not None:

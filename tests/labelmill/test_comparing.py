@@ -224,3 +224,20 @@ def test_one_record_and_a_job_see_the_same():
     applied = apply_functions(batch, [lf], LFTable((LFInfo("cheap", ""),), ("ham", "spam")))
     assert applied.votes.column("labels").to_pylist() == [[1], []]
     assert [lf(SimpleNamespace(price=p)) for p in (3, 9, None)] == ["spam", None, None]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(10, 2), pa.decimal128(38, 9), pa.decimal256(50, 3)])
+@pytest.mark.parametrize("as_given", [lambda v: v, float], ids=["decimal", "float"])
+def test_decimals_compare_exactly(kind, as_given):
+    values = [Decimal(n) / 100 for n in range(-300, 3000, 7)]
+    batch = pa.RecordBatch.from_arrays([pa.array([*values, None], kind)], names=["x"])
+    for value in values[::17]:
+        for op, holds in (
+            ("==", lambda v: v == value),  # noqa: B023 - called at once
+            ("!=", lambda v: v != value),  # noqa: B023
+            ("<", lambda v: v < value),  # noqa: B023
+            (">=", lambda v: v >= value),  # noqa: B023
+        ):
+            lf = compare("c", field="x", op=op, value=as_given(value), label=0)
+            expected = [0 if holds(v) else None for v in values]
+            assert lf.votes(batch).to_pylist() == [*expected, None], (op, value)

@@ -90,6 +90,14 @@ def test_losing_rows_stops_and_gaining_does_not(rows, names):
     assert stopped(counts_of(rows), parent_of(counts_of(100))) == names
 
 
+@pytest.mark.parametrize(
+    ("covered", "names"), [(80, []), (40, []), (39, ["coverage_loss"]), (0, ["coverage_loss"])]
+)
+def test_functions_that_fall_silent_stop(covered, names):
+    parent = parent_of(counts_of(covered=80))
+    assert stopped(counts_of(covered=covered), parent) == names
+
+
 def test_shift_of_labels_stops():
     counts = counts_of(class_counts=[5, 95])
     assert stopped(counts, parent_of(counts_of())) == ["label_shift"]
@@ -104,7 +112,7 @@ def test_version_without_rows_passes_unless_rows_were_lost():
     empty = counts_of(0)
     assert stopped(empty) == []
     assert stopped(empty, parent_of(empty)) == []
-    assert stopped(empty, parent_of(counts_of())) == ["row_loss"]
+    assert stopped(empty, parent_of(counts_of())) == ["row_loss", "coverage_loss"]
     assert stopped(counts_of(), parent_of(empty)) == []
 
 
