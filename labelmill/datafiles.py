@@ -7,38 +7,21 @@ table, votes) is decided by the functions that read it.
 
 from __future__ import annotations
 
-import atexit
-import bz2
-import csv
-import gzip
 import hashlib
 import inspect
-import json
-import lzma
 import os
-import shutil
-import tempfile
-import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-from fsspec.core import url_to_fs
-
-from labelmill.errors import LabelingFunctionError, StoreError
+from labelmill.errors import LabelingFunctionError
+from labelmill.filecache import CHANGED, FILE_CACHE, RESOURCES, Declared, prefix
 from labelmill.store import Store
+from labelmill.textfiles import DECOMPRESS, LOADERS, decoded
 
 T = TypeVar("T")
-
-RESOURCES = "resources"
-"""Folder of a store that holds the copies, each named by its SHA-256."""
-
-_PIECE = 1 << 22
-_CHANGED = "is no longer the file that the job was planned with; run again"
 
 
 @dataclass(frozen=True)
@@ -61,9 +44,15 @@ class DataFile:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
+    def name(self) -> str:
+        """Its name within its folder."""
+        return PurePosixPath(str(self)).name
+
+    @property
     def suffix(self) -> str:
         """The suffix of its name in lower case, such as ``.csv``; of a compressed file too."""
-        return PurePosixPath(_plain_name(self)).suffix.lower()
+        name = PurePosixPath(self.name)
+        return (PurePosixPath(name.stem) if name.suffix.lower() in DECOMPRESS else name).suffix.lower()
 
     @property
     def sha256(self) -> str:
@@ -72,8 +61,8 @@ class DataFile:
         Raises:
             LabelingFunctionError: It cannot be read.
         """
-        declared = _PROCESS.declared.get(self.path)
-        return declared.sha256 if declared else _PROCESS.locate(self, "").sha256
+        declared = FILE_CACHE.declared.get(self.path)
+        return declared.sha256 if declared else FILE_CACHE.locate(self, "").sha256
 
     @property
     def size(self) -> int:
@@ -94,9 +83,9 @@ class DataFile:
             LabelingFunctionError: It cannot be read, or is no longer what the job was planned with.
         """
         content = Path(self.local_path(needed_by)).read_bytes()
-        declared = _PROCESS.declared.get(self.path)
+        declared = FILE_CACHE.declared.get(self.path)
         if declared and hashlib.sha256(content).hexdigest() != declared.sha256:
-            raise LabelingFunctionError(f"{_prefix(needed_by)}{self} {_CHANGED}")
+            raise LabelingFunctionError(f"{prefix(needed_by)}{self} {CHANGED}")
         return content
 
     def local_path(self, needed_by: str = "") -> str:
@@ -108,7 +97,7 @@ class DataFile:
         Raises:
             LabelingFunctionError: It cannot be read, or is no longer what the job was planned with.
         """
-        return _PROCESS.locate(self, needed_by).path
+        return FILE_CACHE.locate(self, needed_by).path
 
     def identity(self) -> Mapping[str, Any]:
         """Return what a fingerprint knows it by: its content, wherever it lies."""
@@ -148,14 +137,14 @@ class Resource:
             content = Path(local_path).read_bytes()
             if self.load:
                 return self.load(content)
-            loader = _LOADERS.get(self.file.suffix)
+            loader = LOADERS.get(self.file.suffix)
             return loader(decoded(self.file, content, needed_by)) if loader else content
         except LabelingFunctionError:
             raise
         except Exception as error:
             by = getattr(self.load, "__name__", "a resource")
             raise LabelingFunctionError(
-                f"{_prefix(needed_by)}{self.file} cannot be loaded by {by}: "
+                f"{prefix(needed_by)}{self.file} cannot be loaded by {by}: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
@@ -293,12 +282,12 @@ def declare(
         storage_options: Passed to the store's file system.
     """
     store = None if store_uri is None else Store.open(store_uri, storage_options)
-    _PROCESS.declared.update({p: _Declared(digest, store) for p, digest in digests.items()})
+    FILE_CACHE.declared.update({p: Declared(digest, store) for p, digest in digests.items()})
 
 
 def undeclare() -> None:
     """Forget what was declared, so that a new plan sees the files as they are now."""
-    _PROCESS.forget()
+    FILE_CACHE.forget()
 
 
 def load_once(
@@ -315,240 +304,4 @@ def load_once(
     Raises:
         LabelingFunctionError: The file cannot be read.
     """
-    return _PROCESS.load_once(file, how, load, needed_by)
-
-
-_DECOMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
-    ".zst": lambda data: bytes(pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()),
-}
-
-
-def decoded(file: DataFile, content: bytes, needed_by: str = "") -> str:
-    """Return the content of a text file: decompressed by suffix, UTF-8, without a byte order mark.
-
-    Raises:
-        LabelingFunctionError: It is not UTF-8 (the line is named), or does not decompress.
-    """
-    decompress = _DECOMPRESS.get(PurePosixPath(_name(file)).suffix.lower())
-    try:
-        data = decompress(content) if decompress else content
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise LabelingFunctionError(
-            f"{_prefix(needed_by)}{file} does not decompress as its suffix says: {error}"
-        ) from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise LabelingFunctionError(
-            f"{_prefix(needed_by)}{file}:{line}: byte 0x{data[error.start]:02x} is not UTF-8; "
-            "save the file as UTF-8"
-        ) from None
-
-
-def listed(file: DataFile, needed_by: str = "") -> list[str]:
-    r"""Return the entries of a text file with one per line.
-
-    White space around an entry does not count; blank lines and lines that begin with ``#`` are
-    skipped. ``\#win`` is the entry ``#win``.
-
-    Raises:
-        LabelingFunctionError: The file cannot be read, is not UTF-8, or has no entry.
-    """
-    text = decoded(file, file.read(needed_by), needed_by)
-    lines = (line.strip() for line in text.splitlines())
-    entries = [line.removeprefix("\\") if line.startswith("\\#") else line
-               for line in lines if line and not line.startswith("#")]  # fmt: skip
-    if not entries:
-        raise LabelingFunctionError(
-            f"{_prefix(needed_by)}{file} lists nothing; it takes one entry per line, and lines "
-            "that begin with # are comments (write \\#tag for the entry #tag)"
-        )
-    return entries
-
-
-_LOADERS: Mapping[str, Callable[[str], Any]] = {
-    ".txt": str.splitlines,
-    ".json": json.loads,
-    ".jsonl": lambda text: [json.loads(line) for line in text.split("\n") if line.strip()],
-    ".csv": lambda text: list(csv.DictReader(text.splitlines(keepends=True))),
-    ".tsv": lambda text: list(csv.DictReader(text.splitlines(keepends=True), delimiter="\t")),
-}
-
-
-@dataclass(frozen=True)
-class _Declared:
-    """What a job was planned with."""
-
-    sha256: str
-    store: Store | None
-
-
-@dataclass(frozen=True)
-class _Located:
-    """A local file and the digest of its content when it had `version`."""
-
-    path: str
-    sha256: str
-    version: Hashable
-
-
-@dataclass
-class _Files:
-    """What a process knows of data files: declared digests, local copies, loaded values."""
-
-    declared: dict[str, _Declared] = field(default_factory=dict)
-    _located: dict[str, _Located] = field(default_factory=dict)
-    _staged: dict[str, str] = field(default_factory=dict)
-    _loaded: dict[tuple[str, Hashable], tuple[str, Any]] = field(default_factory=dict)
-    _locks: dict[Hashable, threading.RLock] = field(default_factory=dict)
-    _folder: str | None = None
-
-    def load_once(
-        self, file: DataFile, how: Hashable, load: Callable[[str, str], T], needed_by: str
-    ) -> T:
-        with self._lock((file.path, how)):
-            known = self._loaded.get((file.path, how))
-            located = self.locate(file, needed_by)
-            if known is None or known[0] != located.sha256:
-                known = (located.sha256, load(located.path, needed_by))
-                self._loaded[file.path, how] = known
-            value: T = known[1]
-            return value
-
-    def locate(self, file: DataFile, needed_by: str) -> _Located:
-        """Return a local file with the content of `file`: as declared, else as it is now."""
-        with self._lock(file.path):
-            declared = self.declared.get(file.path)
-            if declared and declared.sha256 in self._staged:
-                return _Located(self._staged[declared.sha256], declared.sha256, None)
-            problem = ""
-            try:
-                located = self._at_its_path(file)
-                if declared is None or located.sha256 == declared.sha256:
-                    return located
-            except Exception as error:  # the clients of stores raise errors of their own
-                problem = _reason(file, error)
-            if declared is None:
-                raise LabelingFunctionError(f"{_prefix(needed_by)}{problem}")
-            return self._from_store(file, declared, problem, needed_by)
-
-    def forget(self) -> None:
-        """Forget what was declared, and what was fetched from URLs."""
-        self.declared.clear()
-        for path, located in list(self._located.items()):
-            if located.path != path:
-                self._located.pop(path, None)
-
-    def _at_its_path(self, file: DataFile) -> _Located:
-        known = self._located.get(file.path)  # a URL is fetched once per plan
-        if "://" not in file.path and "::" not in file.path:
-            path = Path(file.path)
-            stat = path.stat()
-            version: Hashable = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-            if known is None or known.version != version:
-                known = _Located(file.path, _digest(path), version)
-        else:
-            fresh = {"use_listings_cache": False, "skip_instance_cache": True}
-            if known is None:
-                fs, remote = url_to_fs(file.path, **fresh)
-                path = self._copy(file, os.getpid())
-                fs.get_file(remote, str(path))
-                known = _Located(str(path), _digest(path), None)
-        self._located[file.path] = known
-        return known
-
-    def _from_store(
-        self, file: DataFile, declared: _Declared, problem: str, needed_by: str
-    ) -> _Located:
-        what = problem or f"{file} {_CHANGED}"
-        if declared.store is None:
-            raise LabelingFunctionError(f"{_prefix(needed_by)}{what}")
-        name = f"{RESOURCES}/{declared.sha256}"
-        try:
-            content = declared.store.get(name)
-        except (FileNotFoundError, StoreError) as error:
-            raise LabelingFunctionError(
-                f"{_prefix(needed_by)}{what}, and its copy cannot be read either: {error}"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != declared.sha256:
-            raise LabelingFunctionError(
-                f"{_prefix(needed_by)}{what}, and its copy {declared.store.uri}/{name} is "
-                "damaged; delete that and run again"
-            )
-        path = self._copy(file, declared.sha256)
-        path.write_bytes(content)
-        self._staged[declared.sha256] = str(path)
-        return _Located(str(path), declared.sha256, None)
-
-    def _copy(self, file: DataFile, version: Hashable) -> Path:
-        """Return where to keep a copy: it has the file's name, which loaders may go by."""
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="labelmill-files-")
-            atexit.register(_remove, self._folder, os.getpid())
-        key = hashlib.sha256(repr((file.path, version)).encode()).hexdigest()[:32]
-        folder = Path(self._folder, key)
-        folder.mkdir(exist_ok=True)
-        return folder / (_name(file) or "file")
-
-    def _lock(self, key: Hashable) -> threading.RLock:
-        with _LOCKS:
-            return self._locks.setdefault(key, threading.RLock())
-
-    def after_fork(self) -> None:
-        """Forget locks that threads of the parent process may hold."""
-        self._locks = {}
-
-
-_LOCKS = threading.Lock()
-_PROCESS = _Files()
-"""The state of this process: what is declared and loaded belongs to it, not to one function."""
-
-
-def _after_fork() -> None:
-    global _LOCKS  # noqa: PLW0603  a lock that another thread held at the fork stays locked
-    _LOCKS = threading.Lock()
-    _PROCESS.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-def _remove(folder: str, pid: int) -> None:
-    if os.getpid() == pid:  # a fork runs its parent's exit functions too
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _name(file: DataFile) -> str:
-    return PurePosixPath(str(file)).name
-
-
-def _plain_name(file: DataFile) -> str:
-    name = PurePosixPath(_name(file))
-    return name.stem if name.suffix.lower() in _DECOMPRESS else name.name
-
-
-def _reason(file: DataFile, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"there is no file {file}"
-    if isinstance(error, IsADirectoryError):
-        return f"{file} is a folder; name a file"
-    detail = ""
-    with suppress(Exception):
-        detail = f": {error}".replace(file.path, str(file))
-    return f"{file} cannot be read: {type(error).__name__}{detail}"
-
-
-def _prefix(needed_by: str) -> str:
-    return f"{needed_by}: " if needed_by else ""
+    return FILE_CACHE.load_once(file, how, load, needed_by)

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from labelmill.datafiles import DataFile, Resource, data_file, listed, resolved
+from labelmill.datafiles import DataFile, Resource, data_file, resolved
 from labelmill.errors import LabelingFunctionError
+from labelmill.textfiles import listed
 
 ABSTAIN = -1
 """What a labeling function returns when it has no opinion; ``None`` means the same."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath
@@ -22,20 +22,16 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from labelmill.comparing import ballot
-from labelmill.corpus import plan_corpus
-from labelmill.datafiles import DataFile, data_file, listed, load_once
-from labelmill.errors import CorpusError, CorpusReadError, LabelingFunctionError
+from labelmill.datafiles import DataFile, data_file, load_once
+from labelmill.errors import LabelingFunctionError
 from labelmill.hashing import digest_of, lane_sums, text_hashes
 from labelmill.keyindex import KeyIndex
 from labelmill.labeling import BatchFunction
-from labelmill.readers import read_shard
 from labelmill.records import ID
+from labelmill.tablereading import FORMATS, read_table
+from labelmill.textfiles import listed
 
 Ints = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
-
-_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
-_READ_ROWS = 1 << 16
 
 
 def normalised(text: str) -> str:
@@ -247,8 +243,8 @@ def lookup(
         keys = tuple((_key_text(k, error), label) for k in table)
         return Lookup(name, field, keys, key, label, None, normalise)
     file = table if isinstance(table, DataFile) else data_file(fspath(table))  # type: ignore[arg-type]
-    if file.suffix not in (*_FORMATS, ".txt"):
-        raise error(f"{file} is no table that it can read; one of {', '.join(_FORMATS)}, .txt")
+    if file.suffix not in (*FORMATS, ".txt"):
+        raise error(f"{file} is no table that it can read; one of {', '.join(FORMATS)}, .txt")
     if file.suffix == ".txt" and label is None:
         raise error(f"{file} lists keys alone; give their class as label=")
     return Lookup(name, field, file, key, label, label_column, normalise)
@@ -333,42 +329,3 @@ def _make_table(
     digest = digest_of(lane_sums(index.hashes, label_hashes[of_key]), len(of_key))
     index.forget_hashes()
     return _Table(index, of_key if len(labels) > 1 else None, labels, digest)
-
-
-def read_table(
-    file: DataFile, local_path: str, key: str, columns: Sequence[str], needed_by: str
-) -> Iterator[pa.RecordBatch]:
-    """Read some columns of a CSV, JSONL or Parquet file; of text files, all as text.
-
-    Args:
-        file: The file.
-        local_path: Where it is.
-        key: Column of text or whole numbers, none of them missing; read as text.
-        columns: Other columns.
-        needed_by: The function that needs it, for messages.
-
-    Yields:
-        Batches with the key as `labelmill.records.ID`, and `columns`.
-
-    Raises:
-        LabelingFunctionError: It cannot be read, lacks a column, or has a record that is broken
-            or without key.
-    """
-    if file.suffix not in _FORMATS:
-        raise LabelingFunctionError(
-            f"{needed_by}: {file} is no table that it can read; one of {', '.join(_FORMATS)}"
-        )
-    types = dict.fromkeys(columns, "string") if file.suffix in (".csv", ".tsv") else None
-    try:
-        corpus = plan_corpus(local_path, columns=list(columns), id_column=key, types=types)
-        for shard in corpus.shards:
-            for read in read_shard(shard, corpus.schema, id_column=key, batch_rows=_READ_ROWS):
-                if read.bad:
-                    bad = read.bad[0]
-                    line = f":{bad.line}" if bad.line >= 0 else ""
-                    reason = bad.reason.replace("no id: ", "no key: ")
-                    raise LabelingFunctionError(f"{needed_by}: {file}{line}: {reason}")
-                yield read.batch
-    except (CorpusError, CorpusReadError) as error:
-        message = str(error).replace(local_path, str(file))
-        raise LabelingFunctionError(f"{needed_by}: {message}") from error

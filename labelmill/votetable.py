@@ -13,20 +13,15 @@ from functools import cached_property
 from os import PathLike
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.datafiles import DataFile, data_file, load_once
 from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import BatchFunction, FunctionGroup, SparseVotes
 from labelmill.loadedvotes import LoadedVotes
-from labelmill.lookups import read_table
 from labelmill.records import ID
+from labelmill.tablereading import read_table
 from labelmill.votesreading import VotesReading
-
-Ints = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)

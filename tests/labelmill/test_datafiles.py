@@ -19,7 +19,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from labelmill import datafiles, keywords, labeling_function
+from labelmill import keywords, labeling_function
 from labelmill.datafiles import (
     DataFile,
     data_file,
@@ -32,6 +32,7 @@ from labelmill.datafiles import (
     undeclare,
 )
 from labelmill.errors import LabelingFunctionError
+from labelmill.filecache import FILE_CACHE
 from labelmill.store import Store
 
 
@@ -40,7 +41,7 @@ def _fresh_process():
     undeclare()
     yield
     undeclare()
-    datafiles._PROCESS._staged.clear()
+    FILE_CACHE._staged.clear()
 
 
 @pytest.fixture
@@ -152,8 +153,8 @@ def test_changed_file_without_a_copy_is_an_error(tmp_path):
 def test_file_that_changes_between_check_and_read_is_an_error(tmp_path, monkeypatch):
     file = write(tmp_path / "words.txt", "cash")
     declare({file.path: file.sha256})
-    checked = datafiles._PROCESS.locate(file, "")
-    monkeypatch.setattr(datafiles._PROCESS, "locate", lambda file, needed_by: checked)
+    checked = FILE_CACHE.locate(file, "")
+    monkeypatch.setattr(FILE_CACHE, "locate", lambda file, needed_by: checked)
     write(tmp_path / "words.txt", "prize")
     with pytest.raises(LabelingFunctionError, match="is no longer the file"):
         file.read()

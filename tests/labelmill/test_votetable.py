@@ -194,7 +194,7 @@ def test_second_votes(table):
 
 def test_many_parts_are_merged(table, monkeypatch):
     monkeypatch.setattr(reading, "_PIECE", 50)
-    monkeypatch.setattr("labelmill.lookups._READ_ROWS", 16)
+    monkeypatch.setattr("labelmill.tablereading._READ_ROWS", 16)
     draw = random.Random(0)
     pairs = [(f"item{i}", f"w{s}") for i in range(60) for s in range(20)]
     rows = [(*pair, draw.choice(CLASSES)) for pair in draw.sample(pairs, 700)]
