@@ -2,7 +2,8 @@
 
 A file is named by the path or URL that the launching machine sees. Workers may not see it: there
 it is read from the output store, where the launcher put a copy. What a file means (a word list, a
-table, votes) is decided by the functions that read it.
+table, votes) is decided by the functions that read it. What a process holds of files is kept in
+`labelmill.filecache`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class DataFile:
     def suffix(self) -> str:
         """The suffix of its name in lower case, such as ``.csv``; of a compressed file too."""
         name = PurePosixPath(self.name)
-        return (PurePosixPath(name.stem) if name.suffix.lower() in DECOMPRESS else name).suffix.lower()
+        if name.suffix.lower() in DECOMPRESS:
+            name = PurePosixPath(name.stem)
+        return name.suffix.lower()
 
     @property
     def sha256(self) -> str:

@@ -1,8 +1,11 @@
 """Counting ids that occur more than once, exactly, in memory that does not grow with the corpus.
 
-Each shard stores the sorted 128-bit digests of its ids: two hashes of 64 bits, so that two of 1e10
-ids have the same with a chance of about 1e-19, unless somebody chose them to. Counting then goes
-range by range: the same range of every shard's file, merged.
+Each shard stores the sorted 128-bit digests of its ids. Counting then goes range by range: the same
+range of every shard's file, merged.
+
+A digest is two 64-bit hashes of the text, each with a seed of its own. As far as these behave like
+random numbers, some two of 1e10 ids share a digest with a chance of about 1e-19, and count as a
+repeat. They are not cryptographic: somebody who sets out to can make ids that collide.
 """
 
 from __future__ import annotations
@@ -32,7 +35,16 @@ _RANGE_BITS = np.uint64(64 - 10)
 
 
 def id_digests(ids: pa.Array) -> bytes:
-    """Return the digests of the ids of a string array, 16 bytes each, in order."""
+    """Return the digests of ids, 16 bytes each, in order; the same on every machine.
+
+    Args:
+        ids: string array, shape (n,), none null.
+
+    Raises:
+        ValueError: An id is null; it would pass for an empty one.
+    """
+    if ids.null_count:
+        raise ValueError(f"{ids.null_count} of {len(ids)} ids are null; every record needs an id")
     halves = [text_hashes(ids, seed=seed) for seed in _SEEDS]
     return np.column_stack(halves).astype("<u8").tobytes()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +84,43 @@ def test_digests_of_similar_ids_differ(shape):
     for half in halves.T:
         assert len(np.unique(half)) == len(ids)
     assert not (halves[:, 0] == halves[:, 1]).any()
+
+
+@pytest.mark.parametrize("before", ["", "a#"])
+def test_millions_of_numbered_ids_differ(before):
+    numbers = pa.array(np.arange(2_000_000)).cast(pa.string())
+    digests = id_digests(pc.binary_join_element_wise(before, numbers, ""))
+    assert pack_digests(digests)[1] == 0
+    halves = np.frombuffer(digests, dtype="<u8").reshape(-1, 2)
+    ends = (halves[:, 0] & np.uint64(0xFFFF)) << np.uint64(16) | halves[:, 1] & np.uint64(0xFFFF)
+    by_chance = len(ends) ** 2 / 2 / (1 << 32)  # as many pairs share 16 bits of both halves
+    assert len(ends) - len(np.unique(ends)) == pytest.approx(by_chance, rel=0.25)
+
+
+@given(st.text(max_size=40), st.text(min_size=1, max_size=10))
+def test_beginnings_of_an_id_have_digests_of_their_own(text, more):
+    whole = text + more
+    beginnings = [whole[:length] for length in range(len(whole) + 1)]
+    assert pack_digests(id_digests(pa.array(beginnings, pa.string())))[1] == 0
+
+
+@given(st.lists(st.integers(0, 127), min_size=1, max_size=40), st.data())
+def test_ids_that_differ_in_one_byte_have_digests_of_their_own(codes, data):
+    at = data.draw(st.integers(0, len(codes) - 1))
+    ids = [bytes([*codes[:at], byte, *codes[at + 1 :]]).decode() for byte in range(128)]
+    halves = np.frombuffer(id_digests(pa.array(ids)), dtype="<u8").reshape(-1, 2)
+    assert all(len(np.unique(half)) == len(ids) for half in halves.T)
+
+
+def test_digests_are_the_same_on_every_machine():
+    ids = pa.array(["", "a", "abcdefgh", "abcdefghi", "\u00e9\u4e2d\U0001f600", "row-000000001"])
+    assert hashlib.sha256(id_digests(ids)).hexdigest()[:32] == "864238561d72c199f037235dded15540"
+    assert id_digests(ids.cast(pa.large_string())) == id_digests(ids)
+
+
+def test_null_is_no_id():
+    with pytest.raises(ValueError, match="1 of 2 ids are null"):
+        id_digests(pa.array(["a", None]))
 
 
 @given(st.lists(st.text(max_size=40), unique=True, max_size=30), st.integers(0, 5))
