@@ -110,6 +110,11 @@ class FunctionSet:
             if not isinstance(lf, Matcher | Combination) and n not in grouped
         ]
         self._paid = [n for n in single if isinstance(self._every[n], PaidFunction)]
+        needs_paid = {
+            n: not self._combiner.needed_by(n).isdisjoint(self._paid) for n in self._combiner.order
+        }
+        self._combined_early = [n for n, late in needs_paid.items() if not late]
+        self._combined_late = [n for n, late in needs_paid.items() if late]
         early = [n for n in single if n not in self._paid]
         is_guarded = {n: self._guard is not None and not _is_trusted(self._every[n]) for n in early}
         self._guarded = [n for n in early if is_guarded[n]]
@@ -176,11 +181,11 @@ class FunctionSet:
         for n, result in zip(self._guarded, called, strict=True):
             found.add(n, None, result)
         self._confirm(batch, unsure, found, max_faults)
-        paid = set(self._paid)
-        waiting = [n for n in self._combiner.order if not self._combine(n, paid, found, max_faults)]
+        for n in self._combined_early:
+            self._combine(n, found, max_faults)
         self._ask_paid(batch, found, max_faults, ask)
-        for n in waiting:
-            self._combine(n, set(), found, max_faults)
+        for n in self._combined_late:
+            self._combine(n, found, max_faults)
         return self._assemble(batch, found, gold)
 
     def _ask_group(
@@ -234,15 +239,8 @@ class FunctionSet:
                 called.codes[called.codes >= 0] = self._labels[n]
                 found.add(n, rows, called)
 
-    def _combine(self, n: int, missing: set[int], found: _Found, max_faults: int) -> bool:
-        """Work out combination `n`; False where it needs votes of functions in `missing`."""
-        needed, waiting = set(), [n]
-        while waiting:
-            parts = self._combiner.parts_of(waiting.pop())
-            waiting += [p for p in parts if p in self._combiner.positions]
-            needed.update(parts)
-        if needed & missing:
-            return False
+    def _combine(self, n: int, found: _Found, max_faults: int) -> None:
+        """Work out combination `n` from the votes of its parts."""
         started = time.perf_counter()
         where, failed = self._combiner.holds(n, found.codes_of)
         called = Called(np.where(where, self._labels[n], ABSTAINED).astype(np.int16))
@@ -255,7 +253,6 @@ class FunctionSet:
             )
         called.seconds = time.perf_counter() - started
         found.add(n, None, called)
-        return True
 
     def _ask_paid(self, batch: pa.RecordBatch, found: _Found, max_faults: int, ask: bool) -> None:
         """Ask the functions that cost money, on the records that they are for."""
@@ -371,9 +368,7 @@ class _Found:
             places = np.flatnonzero(chosen)
             if len(places):
                 pieces.append((n, places if rows is None else rows[places], called.codes[places]))
-        for kind, code in enumerate((ABSTAINED, FAULTED, INVALID)):
-            same = called.codes >= 0 if code == ABSTAINED else called.codes == code
-            self.counts[kind, n] += np.count_nonzero(same)
+        self.counts[:, n] += [np.count_nonzero(chosen) for chosen in _by_kind(called.codes)]
         for row, fault in called.faults.items():
             self.faults[n][row if rows is None else int(rows[row])] = fault
         self.seconds[n] += called.seconds
@@ -393,7 +388,7 @@ class _Found:
 
     def _count(self, functions: Ints, codes: Codes) -> None:
         size = self.counts.shape[1]
-        for kind, chosen in enumerate((codes >= 0, codes == FAULTED, codes == INVALID)):
+        for kind, chosen in enumerate(_by_kind(codes)):
             if chosen.any():
                 self.counts[kind] += np.bincount(functions[chosen], minlength=size)
 
@@ -445,6 +440,11 @@ class _Found:
             rows.append(places)
             codes.append(labels)
         return np.concatenate(functions), np.concatenate(rows), np.concatenate(codes)
+
+
+def _by_kind(codes: Codes) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Return where there are votes, faults and invalid results."""
+    return codes >= 0, codes == FAULTED, codes == INVALID
 
 
 _Piece = tuple["int | Ints", Ints, Codes]

@@ -22,7 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelmill.errors import LabelmillError
-from labelmill.labeling import AnyLabelingFunction, BatchFunction, LabelingFunction
+from labelmill.labeling import (
+    AnyLabelingFunction,
+    BatchFunction,
+    LabelingFunction,
+    takes_batches,
+)
 from labelmill.outcomes import Fault, bucket_of
 from labelmill.records import ID, EditableRecord, Record, iterate_records
 
@@ -53,11 +58,6 @@ class Called:
     faults: dict[int, Fault] = field(default_factory=dict)
     seconds: float = 0.0
     times: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def all_abstain(self) -> bool:
-        """Whether there is nothing to say about any row."""
-        return bool((self.codes == ABSTAINED).all())
 
 
 class BatchView:
@@ -132,7 +132,7 @@ class Caller:
         started = time.perf_counter()
         called = Called(np.full(view.batch.num_rows, ABSTAINED, dtype=np.int16))
         problems: _Problems = {}
-        if isinstance(lf, BatchFunction) or (isinstance(lf, LabelingFunction) and lf.batch):
+        if takes_batches(lf):
             most = lf.batch_rows if isinstance(lf, BatchFunction) else 0
             for start in range(0, len(called.codes), most or max(len(called.codes), 1)):
                 codes = called.codes[start : start + most] if most else called.codes
@@ -498,14 +498,15 @@ def _map_batch(step: Callable[[Any], Any], records: list[Any]) -> Iterator[Any] 
     return (done.get(n, x) for n, x in enumerate(records))
 
 
-_OWN_FILES = {
+OWN_FILES = {
     str(Path(__file__).with_name(f"{name}.py")) for name in ("calling", "guarded", "labeling")
 }
+"""Files whose frames stand between a function and whoever calls it; left out of tracebacks."""
 
 
 def _frames_of(problem: BaseException) -> str:
     frames = traceback.extract_tb(problem.__traceback__)
-    own = [frame for frame in frames if frame.filename not in _OWN_FILES]
+    own = [frame for frame in frames if frame.filename not in OWN_FILES]
     return _storable("".join(traceback.StackSummary.from_list(own).format())[-2000:])
 
 

@@ -192,14 +192,12 @@ class Combiner:
                     self._parts[n].append((by_id[id(function)], negated))
         self.order = tuple(self._ordered())
 
-    @property
-    def positions(self) -> frozenset[int]:
-        """The combinations."""
-        return frozenset(self._parts)
-
-    def parts_of(self, n: int) -> set[int]:
-        """Return the functions that combination `n` looks at."""
-        return {part for part, _ in self._parts[n]}
+    def needed_by(self, n: int) -> set[int]:
+        """Return the functions that combination `n` looks at, and those that its parts do."""
+        needed: set[int] = set()
+        for part, _ in self._parts.get(n, ()):
+            needed |= {part, *self.needed_by(part)}
+        return needed
 
     def _ordered(self) -> Iterator[int]:
         done: set[int] = set()

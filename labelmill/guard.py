@@ -32,10 +32,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelmill.calling import ABSTAINED, FAULTED, Called
+from labelmill.calling import ABSTAINED, FAULTED, OWN_FILES, Called
 from labelmill.errors import LabelingFunctionError
 from labelmill.guarded import BEAT_SECONDS, STATE, Start, Task
-from labelmill.labeling import AnyLabelingFunction, BatchFunction, LabelingFunction
+from labelmill.labeling import AnyLabelingFunction, LabelingFunction, takes_batches
 from labelmill.outcomes import Fault, add_times
 from labelmill.records import ID
 
@@ -131,9 +131,7 @@ class Guard:
                 pieces.append((start, stop, True))  # find out which record it is
                 continue
             lf = self._lfs[position]
-            is_batch = isinstance(lf, BatchFunction) or (
-                isinstance(lf, LabelingFunction) and lf.batch
-            )
+            is_batch = takes_batches(lf)
             if is_batch and stop - start > 1:
                 half = (start + stop) // 2
                 pieces += [(half, stop, False), (start, half, False)]
@@ -232,7 +230,6 @@ class _Process:
     """The process, its pipes and files."""
 
     def __init__(self, job: Any, limit: float) -> None:
-        self._limit = limit
         self._folder = Path(tempfile.mkdtemp(prefix="labelmill-"))
         files = {name: self._folder / name for name in ("state", "dump", "log")}
         for path in files.values():
@@ -344,6 +341,5 @@ def _frames(dump: str) -> str:
     """Return the main thread's frames of a dump, outermost first, without labelmill's own."""
     last = dump.rsplit("(most recent call first):", 1)[-1]
     found = [m for m in map(_FRAME.match, last.splitlines()) if m]
-    own = ("calling.py", "guarded.py", "labeling.py")
-    frames = [m for m in found if Path(m[1]).name not in own and m[1] != "<string>"]
+    frames = [m for m in found if m[1] not in OWN_FILES and m[1] != "<string>"]
     return "".join(f'  File "{m[1]}", line {m[2]}, in {m[3]}\n' for m in reversed(frames))

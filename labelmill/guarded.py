@@ -32,7 +32,7 @@ import pyarrow as pa
 from labelmill.calling import BatchView, Called, Caller
 from labelmill.combining import with_parts
 from labelmill.errors import LabelmillError
-from labelmill.labeling import AnyLabelingFunction, BatchFunction, LabelingFunction, Matcher
+from labelmill.labeling import AnyLabelingFunction, LabelingFunction, Matcher, takes_batches
 from labelmill.outcomes import bucket_of
 
 STATE = struct.Struct("qd")
@@ -177,12 +177,9 @@ class _Worker:
             self._watchdog.end()
 
     def _limit_of(self, lf: AnyLabelingFunction, rows: int) -> float:
-        is_batch = isinstance(lf, BatchFunction)
-        if isinstance(lf, LabelingFunction):
-            if lf.timeout is not None:
-                return lf.timeout + 2 * BEAT_SECONDS  # a call that ends too late says so itself
-            is_batch = lf.batch
-        return self._limit + rows * BATCH_SECONDS_PER_ROW if is_batch else self._limit
+        if isinstance(lf, LabelingFunction) and lf.timeout is not None:
+            return lf.timeout + 2 * BEAT_SECONDS  # a call that ends too late says so itself
+        return self._limit + rows * BATCH_SECONDS_PER_ROW if takes_batches(lf) else self._limit
 
 
 def _search(matcher: Matcher, view: BatchView, watch: Callable[[int], None] | None) -> Called:

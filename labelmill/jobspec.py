@@ -8,13 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from labelmill.lfspec import LFEntry, Section, Text
-
-
-def _not_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number, got {value!r}")
-    return value
+from labelmill.lfspec import LFEntry
+from labelmill.section import Section, Text, not_boolean
 
 
 def _are_uris(value: object) -> object:
@@ -24,8 +19,8 @@ def _are_uris(value: object) -> object:
     return value
 
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_not_boolean)]
-Seed = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_not_boolean)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(not_boolean)]
+Seed = Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(not_boolean)]
 
 
 class InputSpec(Section):
@@ -61,7 +56,7 @@ class InputSpec(Section):
     on_duplicate_id: Literal["ignore", "warn", "error"] = Field(
         "warn", description="What ids that occur twice do: nothing, a warning, or no publication."
     )
-    shard_mb: Annotated[float, Field(gt=0, le=4096), BeforeValidator(_not_boolean)] = Field(
+    shard_mb: Annotated[float, Field(gt=0, le=4096), BeforeValidator(not_boolean)] = Field(
         64.0, description="Target size of a shard in MB (2^20 bytes)."
     )
 
@@ -126,7 +121,7 @@ class GatesSpec(Section):
 class LimitsSpec(Section):
     """What keeps a function from taking the job with it."""
 
-    timeout: Annotated[float, Field(ge=0), BeforeValidator(_not_boolean)] = Field(
+    timeout: Annotated[float, Field(ge=0), BeforeValidator(not_boolean)] = Field(
         60.0,
         description="Seconds that a function may take on a record (a function on batches: 0.02 "
         "more per record of the batch). Functions run in a process of their own, in which they "

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -398,6 +398,11 @@ class FunctionGroup(ABC):
         self, functions: Sequence[BatchFunction], batch: pa.RecordBatch, class_names: Sequence[str]
     ) -> SparseVotes:
         """Return the votes of `functions`, all of this group, on a batch; each pair once."""
+
+
+def takes_batches(lf: object) -> TypeGuard[LabelingFunction | BatchFunction]:
+    """Whether a function is called with whole batches rather than with records."""
+    return isinstance(lf, BatchFunction) or (isinstance(lf, LabelingFunction) and lf.batch)
 
 
 AnyLabelingFunction = LabelingFunction | Matcher | BatchFunction | NamedCallable

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -18,13 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from labelmill.combining import all_of, any_of, at_least, none_of, not_
+from labelmill.combining import Combination, all_of, any_of, at_least, none_of, not_
 from labelmill.comparing import compare
 from labelmill.labeling import AnyLabelingFunction, keywords, regex
 from labelmill.lookups import lookup
 from labelmill.paths import resolve_uri
 from labelmill.prompts import PromptedFunction
 from labelmill.promptspec import PromptedSpec
+from labelmill.section import Section, Text
 from labelmill.votetable import vote_table
 
 
@@ -38,13 +38,6 @@ def _is_label(value: object) -> object:
 
 
 Label = Annotated[str | int, BeforeValidator(_is_label)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A mapping of the job file, whose unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Declared(Section):
@@ -64,7 +57,7 @@ class Fields(Section):
     paths: ClassVar[tuple[str, ...]] = ()
     """Keys that hold files, relative to the job file's folder."""
 
-    def make(self, name: str, label: str | int) -> AnyLabelingFunction:
+    def make(self, name: str, label: str | int) -> AnyLabelingFunction | Combination:
         """Return the function."""
         raise NotImplementedError
 
@@ -168,10 +161,14 @@ class CombinationFields(Fields):
         "`not: ...` of one of these, or combinations. A part holds where it votes.",
     )
 
-    def make(self, name: str, label: str | int) -> AnyLabelingFunction:
+    def parts(self, name: str) -> list[Any]:
+        """Return the parts of the combination called `name`."""
+        return [_made_part(part, f"{name}[{n}]") for n, part in enumerate(self.of)]
+
+    def make(self, name: str, label: str | int) -> Combination:
         """Return the function."""
-        parts = [_made_part(part, f"{name}[{n}]") for n, part in enumerate(self.of)]
-        return type(self).combine(name, label=label, of=parts)  # type: ignore[no-any-return]
+        made: Combination = type(self).combine(name, label=label, of=self.parts(name))
+        return made
 
 
 class AllFields(CombinationFields):
@@ -197,10 +194,9 @@ class AtLeastFields(CombinationFields):
 
     n: int = Field(ge=1, description="How many.")
 
-    def make(self, name: str, label: str | int) -> AnyLabelingFunction:
+    def make(self, name: str, label: str | int) -> Combination:
         """Return the function."""
-        parts = [_made_part(part, f"{name}[{n}]") for n, part in enumerate(self.of)]
-        return at_least(self.n, name, label=label, of=parts)  # type: ignore[return-value]
+        return at_least(self.n, name, label=label, of=self.parts(name))
 
 
 class KeywordsSpec(KeywordsFields, Declared):
@@ -250,7 +246,7 @@ class PromptedEntrySpec(PromptedSpec):
 
     def build(self) -> list[Any]:
         """Return the function."""
-        return [PromptedFunction(PromptedSpec.model_validate(self.model_dump()))]
+        return [PromptedFunction(self)]
 
     def resolved(self, folder: Path) -> Any:
         """Return the same: it names no files."""

@@ -10,9 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -22,6 +20,7 @@ from pydantic import (
 from labelmill.errors import LabelingFunctionError
 from labelmill.promptlimits import Price
 from labelmill.prompttext import AnswerReader, Template
+from labelmill.section import Section, Text, not_boolean
 
 OnlyWhere = Literal["all", "uncovered", "conflicting"]
 TokenField = Literal["max_tokens", "max_completion_tokens"]
@@ -30,12 +29,6 @@ SECRET = ("endpoint", "api_key_env")
 """Options in which people put keys by mistake; what they gave is not shown."""
 
 _OWN_FIELDS = {"model", "messages", "stream", "n", "temperature", "seed", "tools", "functions"}
-
-
-def _not_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number, got {value!r}")
-    return value
 
 
 def _as_classes(value: object) -> object:
@@ -57,26 +50,21 @@ def _variable_name(value: str) -> str:
     return value
 
 
-Text = Annotated[str, Field(min_length=1)]
-_NUMBER = BeforeValidator(_not_boolean)
+_NUMBER = BeforeValidator(not_boolean)
 Count = Annotated[int, Field(ge=1), _NUMBER]
 Natural = Annotated[int, Field(ge=0), _NUMBER]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False), _NUMBER]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PriceSpec(_Section):
+class PriceSpec(Section):
     """What a million tokens cost."""
 
     input: Amount = Field(description="Cost of a million tokens of prompts.")
     output: Amount = Field(description="Cost of a million tokens of answers.")
 
 
-class PromptedSpec(_Section):
+class PromptedSpec(Section):
     """A prompted function: a language model is asked about each record."""
 
     name: Text
