@@ -122,6 +122,21 @@ class PatternTable:
             n_classes=self.n_classes,
         )
 
+    def slice(self, start: int, stop: int) -> PatternTable:
+        """Patterns `start:stop`; votes and counts share this table's memory."""
+        indptr = self.indptr[start : stop + 1]
+        first, last = (int(indptr[0]), int(indptr[-1])) if len(indptr) else (0, 0)
+        return PatternTable(
+            indptr=indptr - first,
+            lfs=self.lfs[first:last],
+            labels=self.labels[first:last],
+            counts=self.counts[start:stop],
+            gold=self.gold[start:stop],
+            eval_gold=self.eval_gold[start:stop],
+            n_lfs=self.n_lfs,
+            n_classes=self.n_classes,
+        )
+
     def drop_lfs(self, lfs: AnyArray | Iterable[int]) -> PatternTable:
         """Table without the votes of some labeling functions; LF numbers stay as they are.
 

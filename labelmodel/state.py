@@ -44,7 +44,7 @@ class Statistics:
         Patterns of the records with gold for the fit, gathered at stage "start".
     """
 
-    stage: Stage
+    stage: str
     sums: Mapping[str, IntArray] = field(default_factory=dict)
     gold: PatternTable | None = None
 
