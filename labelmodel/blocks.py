@@ -10,6 +10,7 @@ from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
 
 GOLD_STRENGTH = 20.0
+WEIGHT_TOLERANCE = 1e-9
 
 
 def class_votes(table: PatternTable) -> IntArray:
@@ -20,21 +21,57 @@ def class_votes(table: PatternTable) -> IntArray:
     return counted.reshape(len(table), table.n_classes).astype(np.int64, copy=False)
 
 
-def vote_shares(table: PatternTable) -> FloatArray:
-    """Share of the votes for each class, float64[P, k]; zero rows where nothing voted."""
-    return class_votes(table) / np.maximum(table.n_votes, 1)[:, None]
+def effective_votes(table: PatternTable, source_weights: FloatArray | None) -> FloatArray:
+    """Votes of each pattern, each counted by its source's weight (None: 1); float64[P]."""
+    if source_weights is None:
+        return table.n_votes.astype(np.float64)
+    rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
+    return np.bincount(rows, weights=source_weights[table.lfs], minlength=len(table))
 
 
-def majority_winners(table: PatternTable) -> FloatArray:
-    """Winner of each majority vote with ties shared, float64[P, k]; zero where nothing voted."""
-    votes = class_votes(table)
-    winners = (votes == votes.max(axis=1, keepdims=True)) & (votes > 0)
+def _weighted_class_votes(table: PatternTable, source_weights: FloatArray | None) -> FloatArray:
+    """Votes of each pattern for each class, each counted by its source's weight; [P, k]."""
+    if source_weights is None:
+        return class_votes(table).astype(np.float64)
+    rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
+    cells = rows * table.n_classes + table.labels
+    size = len(table) * table.n_classes
+    counted = np.bincount(cells, weights=source_weights[table.lfs], minlength=size)
+    return counted.reshape(len(table), table.n_classes)
+
+
+def vote_shares(table: PatternTable, source_weights: FloatArray | None = None) -> FloatArray:
+    """Share of the votes for each class, float64[P, k]; zero rows where nothing voted.
+
+    Parameters
+    ----------
+    table : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts; 1 by default.
+    """
+    votes = _weighted_class_votes(table, source_weights)
+    total = effective_votes(table, source_weights)
+    return votes / np.where(total > 0.0, total, 1.0)[:, None]
+
+
+def majority_winners(table: PatternTable, source_weights: FloatArray | None = None) -> FloatArray:
+    """Winner of each majority vote with ties shared, float64[P, k]; zero where nothing voted.
+
+    Parameters
+    ----------
+    table : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts; 1 by default.
+    """
+    votes = _weighted_class_votes(table, source_weights)
+    # Sums of weights that are equal on paper differ in their last bits.
+    winners = (votes >= votes.max(axis=1, keepdims=True) - WEIGHT_TOLERANCE) & (votes > 0)
     shared: FloatArray = winners / np.maximum(winners.sum(axis=1), 1)[:, None]
     return shared
 
 
-def _incidence(table: PatternTable, dtype: type[np.generic]) -> sparse.csr_matrix:
-    """Sparse [P, m * k] with a one where an LF voted for a class."""
+def vote_incidence(table: PatternTable, dtype: type[np.generic]) -> sparse.csr_matrix:
+    """Sparse [P, m * k] with a one where an LF voted for a class, in column j * k + v."""
     columns = table.lfs.astype(np.int64) * table.n_classes + table.labels
     return sparse.csr_matrix(
         (np.ones(len(columns), dtype=dtype), columns, table.indptr),
@@ -48,7 +85,7 @@ def sum_over_votes(table: PatternTable, per_vote: FloatArray) -> FloatArray:
     if table.n_lfs == 0:
         return np.zeros((len(table), k))
     weights = np.ascontiguousarray(per_vote.reshape(table.n_lfs * k, k))
-    return np.asarray(_incidence(table, np.float64) @ weights)
+    return np.asarray(vote_incidence(table, np.float64) @ weights)
 
 
 def sum_by_vote(table: PatternTable, per_pattern: IntArray) -> IntArray:
@@ -56,7 +93,7 @@ def sum_by_vote(table: PatternTable, per_pattern: IntArray) -> IntArray:
     k = table.n_classes
     if table.n_lfs == 0:
         return np.zeros((0, k, k), dtype=np.int64)
-    summed = _incidence(table, np.int64).T @ np.ascontiguousarray(per_pattern)
+    summed = vote_incidence(table, np.int64).T @ np.ascontiguousarray(per_pattern)
     return np.asarray(summed).reshape(table.n_lfs, k, k)
 
 
@@ -65,7 +102,7 @@ def vote_counts(table: PatternTable) -> IntArray:
     weights = table.counts[:, None]
     if table.n_lfs == 0:
         return np.zeros((0, table.n_classes), dtype=np.int64)
-    summed = _incidence(table, np.int64).T @ np.ascontiguousarray(weights)
+    summed = vote_incidence(table, np.int64).T @ np.ascontiguousarray(weights)
     return np.asarray(summed).reshape(table.n_lfs, table.n_classes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from labelmodel.arrays import FloatArray, HashArray, IntArray, softmax
-from labelmodel.blocks import clamp_gold, sum_over_votes, vote_shares
+from labelmodel.blocks import clamp_gold, effective_votes, sum_over_votes, vote_shares
 from labelmodel.fixedpoint import quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
@@ -40,13 +40,17 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     )
 
 
-def confusion_mass(vote_mass: FloatArray) -> FloatArray:
+def confusion_mass(
+    vote_mass: FloatArray, source_weights: FloatArray | None = None
+) -> FloatArray:
     """Counts D[j, v, y] of each source with their prior (steps 2-6).
 
     Parameters
     ----------
     vote_mass : float64[m, k, k]
         C[j, v, y], posterior mass of class y over the votes v of source j.
+    source_weights : float64[m], optional
+        What each source counts in the pooled confusion; 1 by default.
 
     Returns
     -------
@@ -54,7 +58,8 @@ def confusion_mass(vote_mass: FloatArray) -> FloatArray:
     """
     k = vote_mass.shape[1]
     diagonal = np.arange(k)
-    pooled = vote_mass.sum(axis=0)
+    weighted = vote_mass if source_weights is None else source_weights[:, None, None] * vote_mass
+    pooled = weighted.sum(axis=0)
     prior = PSEUDO_VOTES * k
     accuracy = (np.trace(pooled) + PSEUDO_RIGHT * k) / (pooled.sum() + prior)
     one_coin = np.full((k, k), (1.0 - accuracy) / (k - 1))
@@ -74,7 +79,7 @@ def confusion_mass(vote_mass: FloatArray) -> FloatArray:
 
 def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     """Class balance and confusion of the next round (steps 2-6)."""
-    mass = confusion_mass(to_float(statistics.sums["vote_mass"]))
+    mass = confusion_mass(to_float(statistics.sums["vote_mass"]), params.source_weights)
     class_mass = statistics.sums["class_mass"].astype(np.float64)
     # A class of no mass at all would have log-probability -inf.
     balance = np.maximum(class_mass / class_mass.sum(), 1e-12)
@@ -100,15 +105,16 @@ def scores(table: PatternTable, params: Parameters) -> FloatArray:
 def round_posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     """Posterior of each pattern within EM, float64[P, k]: vote shares in the first round."""
     if params.rounds_left == ROUNDS:
-        return vote_shares(table)
+        return vote_shares(table, params.source_weights)
     return softmax(scores(table, params))
 
 
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     """Final posterior of each pattern (step 9), float64[P, k]."""
-    divisor = 1.0 + params.rho * np.maximum(table.n_votes - 1, 0)
+    weights = params.source_weights
+    divisor = 1.0 + params.rho * np.maximum(effective_votes(table, weights) - 1.0, 0.0)
     result = MODEL_SHARE * softmax(scores(table, params) / divisor[:, None])
-    result += (1.0 - MODEL_SHARE) * vote_shares(table)
+    result += (1.0 - MODEL_SHARE) * vote_shares(table, weights)
     result[table.n_votes == 0] = params.class_balance
     return result
 
@@ -148,14 +154,19 @@ def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
     mass = params.vote_mass
     vote_given_class = (mass[block.lfs, block.labels] - own) / (mass.sum(axis=1)[block.lfs] - own)
     others = scores(block, params)[rows] - params.log_vote[block.lfs, block.labels]
-    dependent = (block.n_votes[rows] - 2)[:, None]
-    weights = block.counts[rows]
+    counts, dependent = block.counts[rows], block.n_votes[rows] - 2.0
+    if params.source_weights is not None:
+        # What its copy said predicts a copied vote whatever the class: such votes do not count.
+        weight = params.source_weights[block.lfs]
+        counts = np.where(weight == 1.0, counts, 0)
+        left = effective_votes(block, params.source_weights)[rows] - weight
+        dependent = np.maximum(left - 1.0, 0.0)
     total = np.zeros(len(RHO_GRID), dtype=np.int64)
     for position, rho in enumerate(RHO_GRID):
-        expected = softmax(others / (1.0 + rho * dependent)) * vote_given_class
+        expected = softmax(others / (1.0 + rho * dependent[:, None])) * vote_given_class
         # One vote can be all but impossible; the bound keeps the sum within 64 bits.
         logs = np.log(np.maximum(expected.sum(axis=1), np.exp(MIN_LOG_LIKELIHOOD)))
-        total[position] = (np.rint(logs * LOG_LIKELIHOOD_ONE).astype(np.int64) * weights).sum()
+        total[position] = (np.rint(logs * LOG_LIKELIHOOD_ONE).astype(np.int64) * counts).sum()
     return total
 
 

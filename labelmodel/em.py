@@ -22,14 +22,15 @@ from labelmodel.blocks import (
     sum_by_vote,
     vote_shares,
 )
+from labelmodel.dependence import find_near_duplicates
 from labelmodel.diagnostics import report_on
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
 from labelmodel.patterns import PatternTable
 from labelmodel.start import choose_regime, start_counts
-from labelmodel.state import Parameters, Statistics, initial_parameters
+from labelmodel.state import Dependence, Parameters, Statistics, initial_parameters
 
-MAX_STAGES = 1 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
+MAX_STAGES = 2 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
 _ROWS_PER_BLOCK = 1 << 16
 
 
@@ -101,7 +102,7 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
         return Statistics("done")
     covered = pattern_block.take(pattern_block.n_votes > 0)
     if params.stage == "start":
-        return start_counts(covered)
+        return start_counts(covered, params)
     if params.stage == "rho":
         return crowd_regime.left_out_counts(covered, params)
     if params.stage == "report":
@@ -187,7 +188,14 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
     )
     if records == 0:
         return replace(params, stage="done", lf_precision=np.full(params.n_lfs, np.nan))
-    if choose_regime(sums["votes"]) == "crowd":
+    if statistics.pairs is not None:
+        regime = choose_regime(sums["votes"])
+        found = find_near_duplicates(statistics.pairs, params.n_classes, records, regime)
+        if found.groups:
+            return replace(
+                params, source_weights=found.weights, duplicate_groups=found.groups
+            )
+    if choose_regime(sums["votes"], params.source_weights) == "crowd":
         return crowd_regime.begin(statistics, params)
     return lf_regime.begin(statistics, params)
 
@@ -211,17 +219,21 @@ def _start_warnings(statistics: Statistics, params: Parameters) -> tuple[str, ..
     return tuple(found)
 
 
-def run(blocks: Sequence[PatternTable]) -> Parameters:
+def run(
+    blocks: Sequence[PatternTable], dependence: Dependence | None = "near_duplicates"
+) -> Parameters:
     """Fit in memory: all stages over blocks of patterns.
 
     Parameters
     ----------
     blocks : sequence of PatternTable
         At least one; how records are divided among them does not change a bit of the result.
+    dependence : {"near_duplicates"} or None
+        Whether copied sources are looked for and counted down.
     """
     if not blocks:
         raise VotesError("a fit needs at least one block of patterns, which may be empty")
-    params = initial_parameters(blocks[0].n_lfs, blocks[0].n_classes)
+    params = initial_parameters(blocks[0].n_lfs, blocks[0].n_classes, dependence)
     while params.stage != "done":
         statistics = reduce(add, (expected_counts(block, params) for block in blocks))
         params = m_step(statistics, params)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, LabelArray, LFArray
+from labelmodel.blocks import effective_votes
 from labelmodel.em import posteriors
 from labelmodel.lf_regime import tempering
 from labelmodel.patterns import PatternTable, count_patterns
@@ -29,7 +30,8 @@ class VoteLogOdds:
     labels : int16[v]
         What they voted for.
     votes : float64[v, k]
-        What each vote adds, after division by the dependence between votes.
+        What each vote adds, after division by the dependence between votes; a copied source's
+        vote counts by its weight.
     abstain : float64[k]
         What all functions that did not vote add together; zero in the crowd regime.
     adjustment : float64[k]
@@ -84,11 +86,12 @@ def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLo
         zero = 0.0 * posterior
         return _terms(row, zero, np.zeros((len(row.lfs), len(zero))), zero, posterior)
     votes = params.log_vote[row.lfs, row.labels]
+    n_votes = effective_votes(row, params.source_weights)
     if params.regime == "crowd":
-        scale = 1.0 / (1.0 + params.rho * (len(row.lfs) - 1))
+        scale = 1.0 / (1.0 + params.rho * max(float(n_votes[0]) - 1.0, 0.0))
         abstain = np.zeros(params.n_classes)
     else:
-        scale = float(tempering(row.n_votes)[0])
+        scale = float(tempering(n_votes)[0])
         abstain = np.delete(params.log_abstain, row.lfs, axis=0).sum(axis=0)
     return _terms(row, scale * params.log_class_balance, scale * votes, scale * abstain, posterior)
 

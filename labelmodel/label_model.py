@@ -9,9 +9,9 @@ import numpy as np
 from labelmodel.arrays import FloatArray
 from labelmodel.base import BaseLabelModel
 from labelmodel.em import posteriors, run
-from labelmodel.errors import ConvergenceWarning, LabelModelWarning, ParametersError
+from labelmodel.errors import ConvergenceWarning, LabelModelWarning, ParametersError, VotesError
 from labelmodel.patterns import PatternTable
-from labelmodel.state import Parameters, Regime
+from labelmodel.state import Dependence, Parameters, Regime
 
 
 class LabelModel(BaseLabelModel):
@@ -25,6 +25,8 @@ class LabelModel(BaseLabelModel):
     ----------
     n_classes : int, optional
         Taken from the votes and gold by default.
+    dependence : {"near_duplicates"} or None
+        Count sources that copy each other about as one, or take every source as its own.
     random_state : int
         Kept for the convention; the fit has no randomness.
 
@@ -35,6 +37,10 @@ class LabelModel(BaseLabelModel):
     lf_accuracy_ : float64[m]
         Learned precision: posterior-weighted share of the LF's votes that are right; nan for
         an LF that never voted.
+    source_weights_ : float64[m]
+        What a vote of each source counts: 1, and less in a group of near-duplicates.
+    duplicate_groups_ : tuple of tuples of int
+        Sources that vote as copies of each other (`dependence.find_near_duplicates`).
     warnings_ : list of str
     fallback_ : str or None
         Why majority vote answers in the model's place.
@@ -50,12 +56,20 @@ class LabelModel(BaseLabelModel):
 
     regime_: Regime
     lf_accuracy_: FloatArray
+    source_weights_: FloatArray
+    duplicate_groups_: tuple[tuple[int, ...], ...]
     warnings_: list[str]
     fallback_: str | None
     parameters_: Parameters
 
-    def __init__(self, n_classes: int | None = None, random_state: int = 0) -> None:
+    def __init__(
+        self,
+        n_classes: int | None = None,
+        random_state: int = 0,
+        dependence: Dependence | None = "near_duplicates",
+    ) -> None:
         super().__init__(n_classes)
+        self.dependence = dependence
         self.random_state = random_state
 
     @classmethod
@@ -72,7 +86,9 @@ class LabelModel(BaseLabelModel):
         return model
 
     def _fit(self, table: PatternTable) -> None:
-        self._set(run([table]))
+        if self.dependence not in (None, "near_duplicates"):
+            raise VotesError(f"dependence={self.dependence!r} is neither near_duplicates nor None")
+        self._set(run([table], self.dependence))
         if self.fallback_ is not None:
             warnings.warn(self.fallback_, ConvergenceWarning, stacklevel=3)
         elif not self.parameters_.n_covered:
@@ -86,6 +102,9 @@ class LabelModel(BaseLabelModel):
         self.n_classes_, self.n_lfs_ = params.n_classes, params.n_lfs
         self.class_balance_ = np.array(params.class_balance)
         self.regime_ = params.regime
+        weights = params.source_weights
+        self.source_weights_ = np.ones(params.n_lfs) if weights is None else weights.copy()
+        self.duplicate_groups_ = params.duplicate_groups
         self.lf_accuracy_ = np.array(params.lf_precision)
         self.warnings_ = list(params.warnings)
         self.fallback_ = params.fallback

@@ -78,6 +78,7 @@ def to_json(
         "n_covered": params.n_covered,
         "total_votes": params.total_votes,
         "lfs": [_lf(params, number, name) for number, name in enumerate(lf_names)],
+        "duplicate_groups": [list(group) for group in params.duplicate_groups],
         "gold": _gold(params.gold),
         "warnings": list(params.warnings),
         "fallback": params.fallback,
@@ -172,6 +173,7 @@ def _lf(params: Parameters, number: int, name: str) -> Document:
         "name": name,
         "multi_class": bool(params.multi_class[number]),
         "precision": None if np.isnan(precision) else float(precision),
+        "weight": 1.0 if params.source_weights is None else float(params.source_weights[number]),
         "emissions": {
             str(vote): emissions[vote].tolist() for vote in np.flatnonzero(emissions.any(axis=1))
         },
@@ -194,6 +196,8 @@ def _parameters(document: Document) -> Parameters:
     for number, lf in enumerate(lfs):
         for vote, row in lf["emissions"].items():
             emissions[number, int(vote)] = _vector(row, k)
+    groups = tuple(tuple(group) for group in document["duplicate_groups"])
+    weights = np.array([lf["weight"] for lf in lfs], dtype=np.float64)
     precision = [np.nan if lf["precision"] is None else lf["precision"] for lf in lfs]
     gold = document["gold"]
     if document["regime"] not in ("lf", "crowd"):
@@ -214,6 +218,8 @@ def _parameters(document: Document) -> Parameters:
             gold=np.array(gold["classes"], dtype=np.int64),
             counts=np.array(gold["counts"], dtype=np.int64),
         ),
+        source_weights=weights if groups else None,
+        duplicate_groups=groups,
         rho=float(document["rho"]),
         n_covered=int(document["n_covered"]),
         total_votes=int(document["total_votes"]),

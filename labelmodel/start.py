@@ -6,25 +6,31 @@ import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray
 from labelmodel.blocks import class_votes, majority_winners, sum_by_vote, vote_counts
+from labelmodel.dependence import pair_counts
 from labelmodel.fixedpoint import quantize
 from labelmodel.patterns import PatternTable, count_patterns
-from labelmodel.state import Regime, Statistics
+from labelmodel.state import Parameters, Regime, Statistics
 
 MIN_CROWD = 8.0
 MULTI_CLASS_SHARE = 0.95
 
 
-def start_counts(covered: PatternTable) -> Statistics:
+def start_counts(covered: PatternTable, params: Parameters) -> Statistics:
     """Statistics of stage "start" over covered patterns.
 
     Returns
     -------
     Statistics
         `records` [1], `conflicts` [1], `votes` [m, k] as counts; `majority` [k] in fixed point;
-        with gold also `gold_classes` [k] and `gold_votes` [m, k, k] as counts.
+        with gold also `gold_classes` [k] and `gold_votes` [m, k, k] as counts. Until copied
+        sources have been looked for also `pairs`.
     """
     k = covered.n_classes
-    weighted = quantize(majority_winners(covered)) if len(covered) else np.zeros((0, k), np.int64)
+    weights = params.source_weights
+    winners = majority_winners(covered, weights)
+    weighted = quantize(winners) if len(covered) else np.zeros((0, k), np.int64)
+    look = params.dependence is not None and weights is None
+    pairs = pair_counts(covered) if look else None
     conflicting = (class_votes(covered) > 0).sum(axis=1) > 1
     sums: dict[str, IntArray] = {
         "records": covered.counts.sum(keepdims=True),
@@ -34,7 +40,7 @@ def start_counts(covered: PatternTable) -> Statistics:
     }
     judged = covered.take(covered.gold >= 0)
     if not len(judged):
-        return Statistics("start", sums)
+        return Statistics("start", sums, pairs=pairs)
     per_class = np.zeros((len(judged), k), dtype=np.int64)
     per_class[np.arange(len(judged)), judged.gold] = judged.counts
     sums["gold_classes"] = per_class.sum(axis=0)
@@ -49,7 +55,7 @@ def start_counts(covered: PatternTable) -> Statistics:
         gold=judged.gold,
         counts=judged.counts,
     )
-    return Statistics("start", sums, gold)
+    return Statistics("start", sums, gold, pairs)
 
 
 def multi_class_sources(votes: IntArray) -> BoolArray:
@@ -58,15 +64,19 @@ def multi_class_sources(votes: IntArray) -> BoolArray:
     return result
 
 
-def choose_regime(votes: IntArray) -> Regime:
+def choose_regime(votes: IntArray, source_weights: FloatArray | None = None) -> Regime:
     """Tell labeling functions from a crowd by how they vote (docs/labelmodel.md, regime).
 
     Parameters
     ----------
     votes : int64[m, k]
         Votes of each source for each class.
+    source_weights : float64[m], optional
+        What a vote of each source counts; 1 by default.
     """
     per_source: FloatArray = votes.sum(axis=1).astype(np.float64)
+    if source_weights is not None:
+        per_source *= source_weights
     total = float(per_source.sum())
     if total == 0.0:
         return "lf"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Literal
 
 import numpy as np
+from scipy import sparse
 
 from labelmodel.arrays import (
     BoolArray,
@@ -25,6 +27,7 @@ from labelmodel.patterns import PatternTable, empty, merge_patterns
 
 Stage = Literal["start", "em", "rho", "report", "done"]
 Regime = Literal["lf", "crowd"]
+Dependence = Literal["near_duplicates"]
 
 ABSTAIN_WEIGHT = 0.25
 
@@ -42,11 +45,14 @@ class Statistics:
         is zero.
     gold : PatternTable or None
         Patterns of the records with gold for the fit, gathered at stage "start".
+    pairs : scipy.sparse.csr_matrix of int64[m * k, m * k] or None
+        `dependence.pair_counts` at stage "start", where near-duplicates are looked for.
     """
 
     stage: str
     sums: Mapping[str, IntArray] = field(default_factory=dict)
     gold: PatternTable | None = None
+    pairs: sparse.csr_matrix | None = None
 
     def __add__(self, other: Statistics) -> Statistics:
         """Statistics of both blocks together.
@@ -65,7 +71,13 @@ class Statistics:
         for name, array in other.sums.items():
             sums[name] = sums[name] + array if name in sums else array
         tables = [table for table in (self.gold, other.gold) if table is not None]
-        return Statistics(self.stage, sums, merge_patterns(tables) if tables else None)
+        pairs = [counts for counts in (self.pairs, other.pairs) if counts is not None]
+        return Statistics(
+            self.stage,
+            sums,
+            merge_patterns(tables) if tables else None,
+            reduce(add, pairs) if pairs else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,12 @@ class Parameters:
         Records with a vote.
     gold : PatternTable
         Patterns of the records with gold, which the final posteriors take in.
+    dependence : {"near_duplicates"} or None
+        Whether copied sources are looked for and counted down.
+    source_weights : float64[m] or None
+        What a vote of each source counts; None where no source is a near-duplicate of another.
+    duplicate_groups : tuple of tuples of int
+        Sources that vote as copies of each other.
     lf_precision : float64[m]
         Posterior-weighted share of each LF's votes that are right; nan without votes.
     warnings : tuple of str
@@ -121,6 +139,9 @@ class Parameters:
     prior_weights: FloatArray
     multi_class: BoolArray
     gold: PatternTable
+    dependence: Dependence | None = "near_duplicates"
+    source_weights: FloatArray | None = None
+    duplicate_groups: tuple[tuple[int, ...], ...] = ()
     previous: Parameters | None = None
     vote_mass: FloatArray | None = None
     rho: float = 0.0
@@ -139,13 +160,14 @@ class Parameters:
     def log_abstain(self) -> FloatArray:
         """LF regime: what abstaining adds to the log-probability of a class, float64[m, k]."""
         logs: FloatArray = ABSTAIN_WEIGHT * np.log1p(-self.emissions.sum(axis=1))
-        return logs
+        return logs if self.source_weights is None else self.source_weights[:, None] * logs
 
     @cached_property
     def log_vote(self) -> FloatArray:
         """What a vote adds to the log-probability of each class, float64[m, k, k].
 
-        A vote that the fit never saw counts by the precision a new function would have.
+        A vote that the fit never saw counts by the precision a new function would have; the
+        votes of copied sources count by their weight.
         """
         seen = self.emissions.sum(axis=2) > 0.0
         logs = np.log(np.where(seen[:, :, None], self.emissions, 1.0))
@@ -153,7 +175,7 @@ class Parameters:
             unseen = ~seen & (self.multi_class == multi)[:, None]
             prior = unseen_precision(self.class_balance, multi)
             logs[unseen] = np.log(prior / self.class_balance)[np.nonzero(unseen)[1]]
-        return logs
+        return logs if self.source_weights is None else self.source_weights[:, None, None] * logs
 
     @cached_property
     def gold_index(self) -> tuple[PatternTable, HashArray, IntArray]:
@@ -179,7 +201,9 @@ def unseen_precision(class_balance: FloatArray, multi_class: bool) -> FloatArray
     return share
 
 
-def initial_parameters(n_lfs: int, n_classes: int) -> Parameters:
+def initial_parameters(
+    n_lfs: int, n_classes: int, dependence: Dependence | None = "near_duplicates"
+) -> Parameters:
     """Parameters before any statistics; `em.expected_counts` begins with them."""
     shape = (n_lfs, n_classes, n_classes)
     return Parameters(
@@ -194,4 +218,5 @@ def initial_parameters(n_lfs: int, n_classes: int) -> Parameters:
         prior_weights=np.zeros(n_lfs),
         multi_class=np.zeros(n_lfs, dtype=np.bool_),
         gold=empty(n_lfs, n_classes),
+        dependence=dependence,
     )

@@ -241,7 +241,7 @@ def test_a_collapsed_fit_falls_back_to_majority_vote():
 
 def test_a_fit_that_falls_back_warns(monkeypatch):
     params = replace(run([from_dense(simulated_lfs(n=50)[0])]), fallback="for the test")
-    monkeypatch.setattr("labelmodel.label_model.run", lambda blocks: params)
+    monkeypatch.setattr("labelmodel.label_model.run", lambda *_: params)
     with pytest.warns(ConvergenceWarning, match="for the test"):
         LabelModel(3).fit(simulated_lfs(n=50)[0])
 
