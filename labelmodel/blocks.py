@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import FloatArray, IntArray, ragged_positions
+from labelmodel.arrays import FloatArray, IntArray, bin_sums, ragged_positions
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
 
@@ -26,7 +26,7 @@ def effective_votes(table: PatternTable, source_weights: FloatArray | None) -> F
     if source_weights is None:
         return table.n_votes.astype(np.float64)
     rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
-    return np.bincount(rows, weights=source_weights[table.lfs], minlength=len(table))
+    return bin_sums(rows, source_weights[table.lfs], len(table))
 
 
 def _weighted_class_votes(table: PatternTable, source_weights: FloatArray | None) -> FloatArray:
@@ -35,8 +35,7 @@ def _weighted_class_votes(table: PatternTable, source_weights: FloatArray | None
         return class_votes(table).astype(np.float64)
     rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
     cells = rows * table.n_classes + table.labels
-    size = len(table) * table.n_classes
-    counted = np.bincount(cells, weights=source_weights[table.lfs], minlength=size)
+    counted = bin_sums(cells, source_weights[table.lfs], len(table) * table.n_classes)
     return counted.reshape(len(table), table.n_classes)
 
 

@@ -40,9 +40,7 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     )
 
 
-def confusion_mass(
-    vote_mass: FloatArray, source_weights: FloatArray | None = None
-) -> FloatArray:
+def confusion_mass(vote_mass: FloatArray, source_weights: FloatArray | None = None) -> FloatArray:
     """Counts D[j, v, y] of each source with their prior (steps 2-6).
 
     Parameters

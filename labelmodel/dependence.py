@@ -15,10 +15,13 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from labelmodel.arrays import BoolArray, FloatArray, IntArray
+from labelmodel.arrays import BoolArray, FloatArray, IntArray, bin_sums
 from labelmodel.blocks import vote_incidence
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Regime
+
+NEAR_DUPLICATES = "labeling functions that vote as copies of each other count about as one: "
+"""How the warning begins that goes on with LF numbers, for callers that know the names."""
 
 ALIKE = 0.8
 IDENTICAL = 0.98
@@ -49,6 +52,20 @@ class NearDuplicates:
     weights: FloatArray
     alike: IntArray
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a report should say of it."""
+        found = [
+            f"{NEAR_DUPLICATES}{', '.join(str(source) for source in group)}"
+            for group in self.groups
+        ]
+        if len(self.alike):
+            found.append(
+                f"{len(self.alike)} pairs of sources vote nearly alike, which their accuracy may "
+                "explain: they count in full"
+            )
+        return tuple(found)
+
 
 def pair_counts(table: PatternTable) -> sparse.csr_matrix:
     """Records for each two votes that they have together; sums over blocks are exact.
@@ -64,11 +81,18 @@ def pair_counts(table: PatternTable) -> sparse.csr_matrix:
     scipy.sparse.csr_matrix of int64[m * k, m * k]
         Entry [a * k + v, b * k + w]: records on which source a votes v and source b votes w.
     """
-    share = min(1.0, (ALL_PAIRS_SOURCES / max(table.n_lfs, 1)) ** 2)
+    share = _sampled_share(table.n_lfs)
     if share < 1.0:
         table = table.take(table.row_hash() < np.uint64(int(share * 2.0**64)))
     incidence = vote_incidence(table, np.int64)
-    return (incidence.T @ incidence.multiply(table.counts[:, None]).tocsr()).tocsr()
+    counted = incidence.copy()
+    counted.data = np.repeat(table.counts, table.n_votes)
+    pairs: sparse.csr_matrix = (incidence.T @ counted).tocsr()
+    return pairs
+
+
+def _sampled_share(n_sources: int) -> float:
+    return min(1.0, (ALL_PAIRS_SOURCES / max(n_sources, 1)) ** 2)
 
 
 def find_near_duplicates(
@@ -83,7 +107,7 @@ def find_near_duplicates(
     n_classes : int
         k.
     records : int
-        Covered records.
+        Covered records, those that `pair_counts` left out included.
     regime : {"lf", "crowd"}
         Whether not voting is a vote of its own, as it is for labeling functions.
 
@@ -117,8 +141,7 @@ def find_near_duplicates(
     copies = unexplained >= MIN_UNEXPLAINED
     first, second = moments.first[alike], moments.second[alike]
     groups = _components(m, first[copies], second[copies])
-    share = np.zeros(m)
-    np.add.at(share, groups[first[copies]], np.minimum(unexplained[copies], 1.0))
+    share = bin_sums(groups[first[copies]], np.minimum(unexplained[copies], 1.0), m)
     size = np.bincount(groups, minlength=m)
     mean_share = share / np.maximum(size * (size - 1) / 2, 1)
     weights = (1.0 / (1.0 + (size - 1) * mean_share))[groups]
@@ -152,7 +175,8 @@ class _Moments:
         Share of each vote: of the records, or for a crowd of the source's votes.
     variance : float64[m]
         C_aa.
-    records : int
+    records : float
+        Covered records counted in the pairs.
     regime : {"lf", "crowd"}
     """
 
@@ -166,7 +190,7 @@ class _Moments:
     error: FloatArray
     mean: FloatArray
     variance: FloatArray
-    records: int
+    records: float
     regime: Regime
 
     @property
@@ -174,9 +198,7 @@ class _Moments:
         return len(self.mean)
 
     @classmethod
-    def of(
-        cls, pairs: sparse.csr_matrix, n_classes: int, records: int, regime: Regime
-    ) -> _Moments:
+    def of(cls, pairs: sparse.csr_matrix, n_classes: int, records: int, regime: Regime) -> _Moments:
         k, m = n_classes, pairs.shape[0] // n_classes
         votes = pairs.diagonal().reshape(m, k).astype(np.float64)
         total = votes.sum(axis=1)
@@ -185,14 +207,15 @@ class _Moments:
         row, column = entries.row[above].astype(np.int64), entries.col[above].astype(np.int64)
         keys, position = np.unique(row // k * m + column // k, return_inverse=True)
         counts = entries.data[above]
-        together = np.bincount(position, weights=counts, minlength=len(keys))
+        together = bin_sums(position, counts, len(keys))
         agreed = np.where(row % k == column % k, counts, 0)
-        agree = np.bincount(position, weights=agreed, minlength=len(keys))
+        agree = bin_sums(position, agreed, len(keys))
         first, second = keys // max(m, 1), keys % max(m, 1)
         crowd = regime == "crowd"
-        mean = votes / (np.maximum(total, 1.0)[:, None] if crowd else max(records, 1))
+        counted = max(records, 1) * _sampled_share(m)
+        mean = votes / (np.maximum(total, 1.0)[:, None] if crowd else counted)
         variance = mean.sum(axis=1) - _inner(mean, mean)
-        weight = together if crowd else np.full(len(keys), float(records))
+        weight = together if crowd else np.full(len(keys), counted)
         return cls(
             first=first,
             second=second,
@@ -204,7 +227,7 @@ class _Moments:
             error=weight * variance[first] * variance[second],
             mean=mean,
             variance=variance,
-            records=records,
+            records=counted,
             regime=regime,
         )
 
@@ -282,7 +305,7 @@ class _Moments:
         def total(values: FloatArray) -> FloatArray:
             sums = np.zeros(m)
             for mine, rows in met:
-                sums += np.bincount(mine[rows], weights=values[rows], minlength=m)
+                sums += bin_sums(mine[rows], values[rows], m)
             return sums
 
         if self.regime == "crowd":

@@ -179,22 +179,22 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
     sums = statistics.sums
     records = int(sums["records"][0])
     check_record_count(records)
-    params = replace(
-        params,
-        n_covered=records,
-        total_votes=int(sums["votes"].sum()),
-        gold=params.gold if statistics.gold is None else statistics.gold,
-        warnings=_start_warnings(statistics, params),
-    )
+    if params.source_weights is None:
+        params = replace(
+            params,
+            n_covered=records,
+            total_votes=int(sums["votes"].sum()),
+            gold=params.gold if statistics.gold is None else statistics.gold,
+            warnings=_start_warnings(statistics, params),
+        )
     if records == 0:
         return replace(params, stage="done", lf_precision=np.full(params.n_lfs, np.nan))
     if statistics.pairs is not None:
         regime = choose_regime(sums["votes"])
         found = find_near_duplicates(statistics.pairs, params.n_classes, records, regime)
-        if found.groups:
-            return replace(
-                params, source_weights=found.weights, duplicate_groups=found.groups
-            )
+        params = replace(params, warnings=(*params.warnings, *found.warnings))
+        if found.groups:  # the stage runs again, with majority votes of weighted sources
+            return replace(params, source_weights=found.weights, duplicate_groups=found.groups)
     if choose_regime(sums["votes"], params.source_weights) == "crowd":
         return crowd_regime.begin(statistics, params)
     return lf_regime.begin(statistics, params)

@@ -14,13 +14,14 @@ from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
 from labelmodel import LabelModel, LabelModelWarning, MajorityVote, analyse, score
 from labelmodel.arrays import FloatArray
+from labelmodel.dependence import NEAR_DUPLICATES
 from labelmodel.diagnostics import NEVER_PREDICTED
 from labelmodel.errors import ParametersError
 from labelmodel.parameters import read_model, to_json
 from labelmodel.patterns import PatternTable
 from transforms.elements import FitResult
 
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 """Changes when the same votes would get other labels; then models and labels are made again."""
 
 Model = LabelModel | MajorityVote
@@ -119,11 +120,15 @@ def describe(
 
 
 def _with_names(warning: str, table: LFTable) -> str:
-    """Return a warning of the model's with the names of classes in place of their indices."""
-    if not warning.startswith(NEVER_PREDICTED):
-        return warning
-    indices = warning.removeprefix(NEVER_PREDICTED).split(", ")
-    return NEVER_PREDICTED + ", ".join(table.class_names[int(index)] for index in indices)
+    """Return a warning of the model's with names in place of indices of classes or functions."""
+    for beginning, names in (
+        (NEVER_PREDICTED, table.class_names),
+        (NEAR_DUPLICATES, table.names),
+    ):
+        if warning.startswith(beginning):
+            indices = warning.removeprefix(beginning).split(", ")
+            return beginning + ", ".join(names[int(index)] for index in indices)
+    return warning
 
 
 def _gold_scores(patterns: PatternTable, model: Model) -> dict[str, Any] | None:
