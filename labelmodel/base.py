@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from typing import Protocol, Self
+from inspect import signature
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, IntArray
-from labelmodel.errors import NotFittedError, VotesError
+from labelmodel.errors import LabelModelWarning, NotFittedError, VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.votes import Votes, from_dense_with_inverse
 
@@ -144,6 +146,28 @@ class BaseLabelModel(ABC):
     @abstractmethod
     def _posteriors(self, table: PatternTable) -> FloatArray:
         """Posterior of each pattern, float64[P, k]."""
+
+
+ModelT = TypeVar("ModelT", bound=BaseLabelModel)
+
+
+def clone(model: ModelT) -> ModelT:
+    """Return an unfitted model of the same class and constructor parameters.
+
+    Parameters
+    ----------
+    model : BaseLabelModel
+        Keeps every constructor parameter under its own name, as scikit-learn's `clone` asks.
+    """
+    names = list(signature(type(model).__init__).parameters)[1:]
+    return type(model)(**{name: getattr(model, name) for name in names})
+
+
+def fitted_copy(model: ModelT, table: PatternTable) -> ModelT:
+    """Return a clone fitted to a table, without the warnings that the model itself would give."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelModelWarning)
+        return clone(model).fit(table)
 
 
 def break_ties(probabilities: FloatArray, class_balance: FloatArray) -> IntArray:

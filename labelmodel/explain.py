@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,33 @@ class VoteLogOdds:
         """Sum of all terms, float64[k]."""
         result: FloatArray = self.prior + self.votes.sum(axis=0) + self.abstain + self.adjustment
         return result
+
+    def rows(
+        self, lf_names: Sequence[str], class_names: Sequence[str]
+    ) -> list[dict[str, str | float]]:
+        """One row for each term, as plain data whose columns add up to `total`.
+
+        Parameters
+        ----------
+        lf_names : sequence of str
+            Name of each LF in the order of their numbers.
+        class_names : sequence of str
+
+        Returns
+        -------
+        list of dict
+            `term` ("prior", the name of an LF, "abstain", "adjustment"), `vote` (the class the
+            LF voted for, empty for other terms), and for each class its log-odds against the
+            geometric mean of all classes, in nats. The last row, `term` "total", is their sum.
+        """
+        voted = [lf_names[lf] for lf in self.lfs]
+        votes = [class_names[label] for label in self.labels]
+        names = ["prior", *voted, "abstain", "adjustment", "total"]
+        terms = np.vstack([self.prior, self.votes, self.abstain, self.adjustment, self.total])
+        return [
+            {"term": name, "vote": vote, **dict(zip(class_names, term.tolist(), strict=True))}
+            for name, vote, term in zip(names, ["", *votes, "", "", ""], terms, strict=True)
+        ]
 
 
 def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLogOdds:
