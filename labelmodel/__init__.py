@@ -7,6 +7,8 @@ from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties, clon
 from labelmodel.calibrated import CalibratedModel
 from labelmodel.calibration import IsotonicCalibration, TemperatureScaling
 from labelmodel.checks import Check, Diagnosis, diagnose, trusted_model
+from labelmodel.convert import from_crowdkit, from_snorkel
+from labelmodel.convert_files import read_mace, read_wrench, write_mace, write_wrench
 from labelmodel.dependence import NearDuplicates, find_near_duplicates, pair_counts
 from labelmodel.em import MAX_STAGES, expected_counts, m_step, posteriors, run
 from labelmodel.errors import (
@@ -34,6 +36,7 @@ from labelmodel.reliability import ReliabilityCurve, reliability_curve, score_in
 from labelmodel.selection import Selection, select_model
 from labelmodel.state import Parameters, Statistics, initial_parameters
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
+from labelmodel.voteset import VoteSet
 
 __all__ = [
     "ABSTAIN",
@@ -61,6 +64,7 @@ __all__ = [
     "Statistics",
     "TemperatureScaling",
     "VoteLogOdds",
+    "VoteSet",
     "VotesError",
     "accuracy",
     "analyse",
@@ -74,10 +78,12 @@ __all__ = [
     "empty",
     "expected_counts",
     "find_near_duplicates",
+    "from_crowdkit",
     "from_dense",
     "from_dense_with_inverse",
     "from_json",
     "from_long",
+    "from_snorkel",
     "initial_parameters",
     "learned_lift",
     "lf_report",
@@ -86,6 +92,8 @@ __all__ = [
     "merge_patterns",
     "pair_counts",
     "posteriors",
+    "read_mace",
+    "read_wrench",
     "reliability_curve",
     "run",
     "score",
@@ -95,4 +103,6 @@ __all__ = [
     "trusted_model",
     "vote_log_odds",
     "wilson_interval",
+    "write_mace",
+    "write_wrench",
 ]
