@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from vote_strategies import simulated_crowd, simulated_lfs
 
+from benchmarks.copies import copied_crowd, outnumbered, outnumbered_functions
 from labelmodel import LabelModel, accuracy, from_dense, from_json, run, to_json, vote_log_odds
 from labelmodel.arrays import softmax
 from labelmodel.dependence import find_near_duplicates, pair_counts
@@ -11,50 +12,10 @@ from labelmodel.dependence import find_near_duplicates, pair_counts
 COPIES = tuple(range(3, 13))
 
 
-def noisy_copies(rng, source, copies, noise, k):
-    """Columns that repeat a source but for a share of its votes, which are drawn anew."""
-    columns = np.repeat(source[:, None], copies, axis=1)
-    changed = (columns >= 0) & (rng.random(columns.shape) < noise)
-    columns[changed] = rng.integers(-1, k, changed.sum())
-    return columns
-
-
-def outnumbered(noise, seed=0, n=3000, k=2):
-    """Three good sources of accuracy .85, and ten copies of one that is right on .6."""
-    rng = np.random.default_rng(seed)
-    gold = rng.integers(0, k, n)
-    right = rng.random((n, 4)) < np.array([0.85, 0.85, 0.85, 0.6])
-    votes = np.where(right, gold[:, None], (gold[:, None] + rng.integers(1, k, (n, 4))) % k)
-    return np.hstack([votes[:, :3], noisy_copies(rng, votes[:, 3], 10, noise, k)]), gold
-
-
-def outnumbered_functions(noise, seed=0, n=3000):
-    """One good function for each of three classes, ten copies of one that fires at random."""
-    rng = np.random.default_rng(seed)
-    gold = rng.integers(0, 3, n)
-    votes = np.full((n, 4), -1)
-    for lf in range(3):
-        votes[rng.random(n) < np.where(gold == lf, 0.5, 0.06), lf] = lf
-    votes[rng.random(n) < 0.28, 3] = 0
-    return np.hstack([votes[:, :3], noisy_copies(rng, votes[:, 3], 10, noise, 3)]), gold
-
-
-def copied_crowd(seed=0):
-    """Twenty annotators, and eight more who hand in the same poor answers to half the tasks."""
-    votes, gold = simulated_crowd(seed, n=600)
-    rng = np.random.default_rng(seed)
-    copied = np.where(rng.random(600) < 0.4, gold, rng.integers(0, 3, 600))
-    copied[rng.random(600) < 0.5] = -1
-    return np.hstack([votes, np.repeat(copied[:, None], 8, axis=1)]), gold
-
-
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 @pytest.mark.parametrize("case", [outnumbered, outnumbered_functions])
 def test_ten_copies_count_about_as_one(case, noise):
-    votes, gold = case(noise)
-    covered = (votes >= 0).any(axis=1)
-    votes, gold = votes[covered], gold[covered]
-    k = int(gold.max()) + 1
+    votes, gold, k = case(noise)
     model = LabelModel(k).fit(votes)
     assert model.duplicate_groups_ == (COPIES,)
     assert model.source_weights_[:3].tolist() == [1, 1, 1]
@@ -67,7 +28,7 @@ def test_ten_copies_count_about_as_one(case, noise):
 
 
 def test_copies_do_not_outvote_three_others():
-    votes, _ = outnumbered(0.0)
+    votes, _, _ = outnumbered()
     against = (votes[:, :3] == votes[:, :1]).all(axis=1) & (votes[:, 0] != votes[:, 3])
     probs = LabelModel(2).fit(votes).predict_proba(votes)[against]
     assert against.sum() > 100
@@ -77,7 +38,7 @@ def test_copies_do_not_outvote_three_others():
 
 
 def test_copied_annotators_are_found():
-    votes, gold = copied_crowd()
+    votes, gold, _ = copied_crowd()
     model = LabelModel(3).fit(votes)
     assert model.regime_ == "crowd"
     assert model.duplicate_groups_ == (tuple(range(20, 28)),)
@@ -115,7 +76,7 @@ def test_blocks_do_not_change_a_bit():
 
 
 def test_order_of_sources_does_not_matter():
-    votes, _ = outnumbered(0.02)
+    votes, _, _ = outnumbered(0.02)
     order = np.random.default_rng(3).permutation(13)
     moved = LabelModel(2).fit(votes[:, order])
     straight = LabelModel(2).fit(votes)
@@ -126,7 +87,7 @@ def test_order_of_sources_does_not_matter():
 
 
 def test_weights_are_in_explanations_and_stored_parameters():
-    votes, _ = outnumbered(0.02)
+    votes, _, _ = outnumbered(0.02)
     model = LabelModel(2).fit(votes)
     terms = vote_log_odds(model.parameters_, np.arange(13), votes[0])
     assert np.allclose(softmax(terms.total[None])[0], model.predict_proba(votes[:1])[0], atol=1e-12)
@@ -137,7 +98,7 @@ def test_weights_are_in_explanations_and_stored_parameters():
 
 
 def test_groups_are_named_in_the_warnings():
-    warnings = LabelModel(2).fit(outnumbered(0.0)[0]).warnings_
+    warnings = LabelModel(2).fit(outnumbered()[0]).warnings_
     assert any(
         text.endswith("count about as one: " + ", ".join(map(str, COPIES))) for text in warnings
     )
