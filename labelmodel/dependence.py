@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, bin_sums
 from labelmodel.blocks import vote_incidence
 from labelmodel.patterns import PatternTable
+from labelmodel.start import choose_regime
 from labelmodel.state import Regime
 
 NEAR_DUPLICATES = "labeling functions that vote as copies of each other count about as one: "
@@ -25,6 +26,8 @@ NEAR_DUPLICATES = "labeling functions that vote as copies of each other count ab
 
 ALIKE = 0.8
 IDENTICAL = 0.98
+IDENTICAL_UNTOLD = 0.95
+MAX_COVERAGE = 0.9
 MIN_TOGETHER = 30
 MIN_UNEXPLAINED = 0.7
 FALSE_ALARMS = 0.001
@@ -95,9 +98,7 @@ def _sampled_share(n_sources: int) -> float:
     return min(1.0, (ALL_PAIRS_SOURCES / max(n_sources, 1)) ** 2)
 
 
-def find_near_duplicates(
-    pairs: sparse.csr_matrix, n_classes: int, records: int, regime: Regime
-) -> NearDuplicates:
+def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int) -> NearDuplicates:
     """Find the sources that agree as copies do, beyond what their accuracy explains.
 
     Parameters
@@ -108,8 +109,6 @@ def find_near_duplicates(
         k.
     records : int
         Covered records, those that `pair_counts` left out included.
-    regime : {"lf", "crowd"}
-        Whether not voting is a vote of its own, as it is for labeling functions.
 
     Returns
     -------
@@ -125,15 +124,24 @@ def find_near_duplicates(
     agrees on .8 of the records that either votes on, at least 30; when at least .7 of the
     agreement left to explain, (C_ab - s_a s_b) / (sqrt(C_aa C_bb) - s_a s_b), is unexplained,
     with two standard errors of s to the pair's benefit; and when the excess is significant at
-    .001 over all pairs (Bonferroni). Where the others do not agree among themselves, the truth
-    cannot be told from a copied error: then labeling functions count as copies when they are
-    the same on .98 of their records, and annotators never do.
+    .001 over all pairs (Bonferroni). Labeling functions that abstain on a tenth of the records are
+    copies in any case when they are the same on .98 of the others: what a function abstains on
+    is too much its own to be hit upon twice. Where the sources outside do not agree among
+    themselves, the truth cannot be told from a copied error: then .95 does for such functions,
+    and annotators, or functions that always vote, never are copies. Not voting is a vote of its
+    own for labeling functions and not for a crowd; which of the two it is, is decided with each
+    group of candidates as one source.
     """
-    moments = _Moments.of(pairs, n_classes, records, regime)
+    moments = _Moments.of(pairs, n_classes, records, "lf")
     alike = moments.nearly_alike()
     m = moments.n_sources
-    unexplained = np.zeros(len(alike))
     component = _components(m, moments.first[alike], moments.second[alike])
+    # Copies of one function must not look like a crowd: each group counts as one source.
+    as_one = 1.0 / np.bincount(component, minlength=1)[component]
+    votes = pairs.diagonal().reshape(m, n_classes)
+    if choose_regime(votes, as_one) == "crowd":
+        moments = _Moments.of(pairs, n_classes, records, "crowd")
+    unexplained = np.zeros(len(alike))
     for label in np.unique(component[moments.first[alike]]):
         members = component == label
         inside = np.flatnonzero(members[moments.first[alike]])
@@ -251,18 +259,39 @@ class _Moments:
             0 where the excess is not significant.
         """
         loading = self._loadings(members)
-        if loading is None:
-            same = (self.alike[chosen] >= IDENTICAL) & (self.regime == "lf")
-            return same.astype(np.float64)
+        identical = IDENTICAL if loading is not None else IDENTICAL_UNTOLD
         first, second = self.first[chosen], self.second[chosen]
+        coverage = np.maximum(self.mean.sum(axis=1)[first], self.mean.sum(axis=1)[second])
+        # In a crowd the coverage here is 1: a source that did not vote was not asked.
+        same = (self.alike[chosen] >= identical) & (coverage <= MAX_COVERAGE)
+        if loading is None:
+            untold: FloatArray = same.astype(np.float64)
+            return untold
         explained = loading[first] * loading[second]
         most = np.sqrt(self.variance[first] * self.variance[second])
         covariance = (self.similarity[chosen] - self.expected[chosen]) / self.weight[chosen]
         excess = covariance - explained
         left = most - explained
         level = NormalDist().inv_cdf(1.0 - FALSE_ALARMS / max(len(self.first), 1))
-        significant = (excess > level * most / np.sqrt(self.weight[chosen])) & (left > 1e-9)
-        return np.where(significant, excess / np.where(left > 1e-9, left, 1.0), 0.0)
+        error = np.sqrt(self._variance_of(chosen, explained) / self.weight[chosen])
+        significant = (excess > level * error) & (left > 1e-9)
+        share = np.where(significant, excess / np.where(left > 1e-9, left, 1.0), 0.0)
+        found: FloatArray = np.where(same, 1.0, share)
+        return found
+
+    def _variance_of(self, chosen: IntArray, explained: FloatArray) -> FloatArray:
+        """Variance of a record's inner product where it has what the truth explains, float64[c].
+
+        The product is 1 where the votes agree and -1 / (k - 1) where they do not, so its mean
+        and the share of records with both votes give its variance.
+        """
+        k, weight = self.mean.shape[1], self.weight[chosen]
+        both = self.together[chosen] / weight
+        mean = np.minimum(explained + self.expected[chosen] / weight, both)
+        agree = np.maximum(((k - 1) * mean + both) / k, 0.0)
+        square = agree + (both - agree) / (k - 1) ** 2
+        variance: FloatArray = np.maximum(square - mean**2, 0.0)
+        return variance
 
     def _loadings(self, members: BoolArray) -> FloatArray | None:
         """Loading s of each member on the truth by the others, float64[m]; None if unknown.

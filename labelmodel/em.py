@@ -22,7 +22,7 @@ from labelmodel.blocks import (
     sum_by_vote,
     vote_shares,
 )
-from labelmodel.dependence import find_near_duplicates
+from labelmodel.dependence import find_near_duplicates, pair_counts
 from labelmodel.diagnostics import report_on
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
@@ -102,7 +102,10 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
         return Statistics("done")
     covered = pattern_block.take(pattern_block.n_votes > 0)
     if params.stage == "start":
-        return start_counts(covered, params)
+        statistics = start_counts(covered, params.source_weights)
+        if params.dependence is None or params.source_weights is not None:
+            return statistics
+        return replace(statistics, pairs=pair_counts(covered))
     if params.stage == "rho":
         return crowd_regime.left_out_counts(covered, params)
     if params.stage == "report":
@@ -190,8 +193,7 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
     if records == 0:
         return replace(params, stage="done", lf_precision=np.full(params.n_lfs, np.nan))
     if statistics.pairs is not None:
-        regime = choose_regime(sums["votes"])
-        found = find_near_duplicates(statistics.pairs, params.n_classes, records, regime)
+        found = find_near_duplicates(statistics.pairs, params.n_classes, records)
         params = replace(params, warnings=(*params.warnings, *found.warnings))
         if found.groups:  # the stage runs again, with majority votes of weighted sources
             return replace(params, source_weights=found.weights, duplicate_groups=found.groups)

@@ -6,31 +6,32 @@ import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray
 from labelmodel.blocks import class_votes, majority_winners, sum_by_vote, vote_counts
-from labelmodel.dependence import pair_counts
 from labelmodel.fixedpoint import quantize
 from labelmodel.patterns import PatternTable, count_patterns
-from labelmodel.state import Parameters, Regime, Statistics
+from labelmodel.state import Regime, Statistics
 
 MIN_CROWD = 8.0
 MULTI_CLASS_SHARE = 0.95
 
 
-def start_counts(covered: PatternTable, params: Parameters) -> Statistics:
+def start_counts(covered: PatternTable, source_weights: FloatArray | None = None) -> Statistics:
     """Statistics of stage "start" over covered patterns.
+
+    Parameters
+    ----------
+    covered : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts for `majority`; 1 by default.
 
     Returns
     -------
     Statistics
         `records` [1], `conflicts` [1], `votes` [m, k] as counts; `majority` [k] in fixed point;
-        with gold also `gold_classes` [k] and `gold_votes` [m, k, k] as counts. Until copied
-        sources have been looked for also `pairs`.
+        with gold also `gold_classes` [k] and `gold_votes` [m, k, k] as counts.
     """
     k = covered.n_classes
-    weights = params.source_weights
-    winners = majority_winners(covered, weights)
+    winners = majority_winners(covered, source_weights)
     weighted = quantize(winners) if len(covered) else np.zeros((0, k), np.int64)
-    look = params.dependence is not None and weights is None
-    pairs = pair_counts(covered) if look else None
     conflicting = (class_votes(covered) > 0).sum(axis=1) > 1
     sums: dict[str, IntArray] = {
         "records": covered.counts.sum(keepdims=True),
@@ -40,7 +41,7 @@ def start_counts(covered: PatternTable, params: Parameters) -> Statistics:
     }
     judged = covered.take(covered.gold >= 0)
     if not len(judged):
-        return Statistics("start", sums, pairs=pairs)
+        return Statistics("start", sums)
     per_class = np.zeros((len(judged), k), dtype=np.int64)
     per_class[np.arange(len(judged)), judged.gold] = judged.counts
     sums["gold_classes"] = per_class.sum(axis=0)
@@ -55,7 +56,7 @@ def start_counts(covered: PatternTable, params: Parameters) -> Statistics:
         gold=judged.gold,
         counts=judged.counts,
     )
-    return Statistics("start", sums, gold, pairs)
+    return Statistics("start", sums, gold)
 
 
 def multi_class_sources(votes: IntArray) -> BoolArray:
@@ -75,11 +76,11 @@ def choose_regime(votes: IntArray, source_weights: FloatArray | None = None) -> 
         What a vote of each source counts; 1 by default.
     """
     per_source: FloatArray = votes.sum(axis=1).astype(np.float64)
-    if source_weights is not None:
-        per_source *= source_weights
-    total = float(per_source.sum())
+    weighted = per_source if source_weights is None else source_weights * per_source
+    total = float(weighted.sum())
     if total == 0.0:
         return "lf"
-    by_multi = float(per_source[multi_class_sources(votes)].sum())
-    effective = total**2 / float((per_source**2).sum())
+    by_multi = float(weighted[multi_class_sources(votes)].sum())
+    # A group of copies, each of weight 1 / e, is one source of their votes.
+    effective = total**2 / float((weighted * per_source).sum())
     return "crowd" if by_multi >= 0.5 * total and effective >= MIN_CROWD else "lf"

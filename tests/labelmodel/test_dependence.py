@@ -111,4 +111,14 @@ def test_pairs_of_many_sources_stay_sparse():
     np.put_along_axis(dense, sources, rng.integers(0, 2, (2000, 4)), axis=1)
     pairs = pair_counts(from_dense(dense, n_classes=2))
     assert pairs.nnz < 2000 * 16
-    assert find_near_duplicates(pairs, 2, 2000, "crowd").groups == ()
+    assert find_near_duplicates(pairs, 2, 2000).groups == ()
+
+
+def test_copies_do_not_make_a_crowd_of_a_few_functions():
+    votes, gold = simulated_lfs(n=1500)
+    pooled = np.where(np.random.default_rng(0).random(1500) < 0.6, gold, (gold + 1) % 3)
+    copied = np.hstack([votes, np.repeat(pooled[:, None], 10, axis=1)])
+    assert LabelModel(3, dependence=None).fit(copied).regime_ == "crowd"
+    model = LabelModel(3).fit(copied)
+    assert model.duplicate_groups_ == (tuple(range(9, 19)),)
+    assert model.regime_ == "lf"
