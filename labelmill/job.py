@@ -64,7 +64,7 @@ class PreparedJob:
         key = hashlib.sha256(repr((*content, self.store_uri, self.limit)).encode()).hexdigest()
         with _READY_LOCK:
             ready = _READY.get(key)
-            if ready is None:
+            if ready is None or ready.closed:
                 guarded_by = self if self.limit > 0 else None
                 ready = FunctionSet(
                     self.functions(), self.table, guarded_by=guarded_by, limit=self.limit

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -282,6 +283,8 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
         debug = "--debug" in given
         given = [argument for argument in given if argument != "--debug"]  # wherever it stands
         logging.getLogger().setLevel(logging.ERROR)  # Beam warns of optional packages at import
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
             function(args=given, prog_name="labelmill", standalone_mode=False)
         except click.exceptions.Exit as stop:
@@ -308,6 +311,10 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
                 err=True,
             )
             return 1
+        finally:
+            guard = sys.modules.get("labelmill.guard")  # not there: no function was loaded
+            if guard is not None:
+                guard.close_all()
         return 0
 
     return main

@@ -25,7 +25,7 @@ from labelmill.labeling import BatchFunction, Matcher
 from labelmill.manifest import Manifest
 from labelmill.readers import read_shard
 from labelmill.shard import Shard
-from labelmill.shardwork import LAYOUT, RETRY, ShardTask
+from labelmill.shardwork import LAYOUT, ShardTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest
@@ -162,7 +162,7 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     task = replace(task, renamed=_renamed(task, corpus, parent))
     digest = _inputs_digest(task, corpus)
     same = not full and parent is not None and parent.inputs_digest == digest
-    if parent is not None and any(RETRY in file.path for file in parent.files_of("votes")):
+    if parent is not None and not all(task.may_reuse(f.path) for f in parent.files_of("votes")):
         same = False
     stored = set() if full else set(store.list() if same else store.list("votes"))
     missing = [f.path for f in parent.files if f.path not in stored] if parent and same else []
@@ -230,7 +230,7 @@ def _renamed(task: ShardTask, corpus: Corpus, parent: Manifest | None) -> dict[s
     for shard in corpus.shards:
         usual, path = task.votes_path(shard), current.get(shard.id)
         other = path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-")
-        if path and other and RETRY not in path:
+        if path and other and task.may_reuse(path):
             renamed[usual] = path
     return renamed
 

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from labelmill.store import Store
 from labelmill.versions import list_versions, read_manifest, verify_version
 
@@ -32,10 +34,10 @@ def command(job: Path, *flags: str) -> list[str]:
     return [sys.executable, "-m", "pipelines", "run", str(job), *flags]
 
 
-def wait_for(folder: Path, seconds: float = 60) -> None:
+def wait_for(folder: Path, seconds: float = 60, name: str = "[!.]*") -> None:
     """Wait until a file is stored in `folder`."""
     deadline = time.monotonic() + seconds
-    while not list(folder.glob("[!.]*")):
+    while not list(folder.glob(name)):
         assert time.monotonic() < deadline, f"nothing in {folder}"
         time.sleep(0.02)
 
@@ -98,3 +100,58 @@ def test_reader_that_goes_away_does_not_undo_the_publication(make_job):
 
     assert "Traceback" not in done.stderr
     assert list_versions(Store.open(str(job.parent / "out"))) == [1]
+
+
+HANGING = """
+import time
+from labelmill import labeling_function
+
+
+@labeling_function()
+def hangs(x):
+    if x.id >= "{first}":
+        open("hanging", "w").close()
+        time.sleep(999)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("stage", ["plan", "in_memory", "multi_processing"])
+def test_ended_run_leaves_no_process_behind(make_job, name, stage):
+    job = make_job()
+    first = "m00000" if stage == "plan" else "m00100"  # the plan tries the first shard
+    (job.parent / "lfs.py").write_text(HANGING.format(first=first))
+    mode, processes = (stage, 2) if stage == "multi_processing" else ("in_memory", 1)
+    flags = [f"--direct_running_mode={mode}", f"--direct_num_workers={processes}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LABELMILL_TEST": str(job)}
+    process = subprocess.Popen(
+        command(job, "--set", "limits.timeout=600", *flags),
+        cwd=job.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=environment,
+    )  # fmt: skip
+    wait_for(job.parent, 60, "hanging")
+    marked = f"LABELMILL_TEST={job}"
+    assert len(processes_with(marked)) > 1
+
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=30)
+
+    if name != "SIGKILL":
+        assert process.returncode == 130
+        assert "stopped; nothing was published" in err.splitlines()[-1]
+    deadline = time.monotonic() + 20
+    while left := processes_with(marked):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def processes_with(variable: str) -> dict[int, str]:
+    """Return the commands of the processes that have this in their environment, by number."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if variable.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return found
