@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.runners import RunnerChoice
 
+TRYING = "trying functions on a sample ..."
+
 _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
@@ -100,8 +102,8 @@ def plan(
     """Show shards, what would run, what is reused, and each function's speed on a sample."""
     from pipelines.screen import Screen
 
-    made, choice = _planned(job, overrides, full, runner, beam_flags)
-    out, _ = _consoles(as_json)
+    out, err = _consoles(as_json)
+    made, choice = _planned(job, overrides, full, runner, beam_flags, err)
     if as_json:
         click.echo(json.dumps(_plan_document(made, choice), indent=2))
     else:
@@ -131,9 +133,9 @@ def run(
     from pipelines.run import run_plan
     from pipelines.screen import Screen
 
-    made, choice = _planned(job, overrides, full, runner, beam_flags)
-    spec = made.job
     out, err = _consoles(as_json)
+    made, choice = _planned(job, overrides, full, runner, beam_flags, err)
+    spec = made.job
     screen = Screen(out)
     if made.unchanged:
         assert made.parent is not None
@@ -202,11 +204,12 @@ def lfs(
     terminal beside the editor.
     """
     from pipelines.lfs import analyse_sample
+    from pipelines.progress import notice
     from pipelines.screen_lfs import LFScreen, View
 
     if examples is None:
         examples = 3 if named or as_json else 0
-    out, _ = _consoles(as_json)
+    out, err = _consoles(as_json)
     if watching:
         from pipelines.screen_watch import WatchJson, WatchScreen
         from pipelines.watch import Request, watch_job
@@ -215,7 +218,7 @@ def lfs(
         watch_job(Request(job, overrides, rows, examples, named, ask), screen.show, screen.changed)
         return
     spec, folder = load_job(job, overrides)
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), notice(err, TRYING):
         found = analyse_sample(spec, folder, rows, examples=examples, named=named, ask=ask)
     if as_json:
         click.echo(json.dumps(found.document(), indent=2))
@@ -229,14 +232,16 @@ def _planned(
     full: bool,
     runner: str | None,
     flags: Sequence[str],
+    err: Console,
 ) -> tuple[Plan, RunnerChoice]:
     from pipelines.plan import make_plan
+    from pipelines.progress import notice
     from pipelines.runners import check_flags, choose_runner
 
     spec, folder = load_job(job, overrides)
     check_flags([*spec.runner.options, *flags])  # before functions are tried on a sample
     with redirect_stdout(sys.stderr):  # what functions print is no result of ours
-        made = make_plan(spec, folder, full=full)
+        made = make_plan(spec, folder, full=full, trying=lambda: notice(err, TRYING))
     if made.functions is not None:
         click.echo(made.functions.printed(), nl=False, err=True)
     choice = choose_runner(
@@ -267,7 +272,7 @@ def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
         "lfs": [asdict(lf) for lf in made.prepared.table.lfs],
         "sample": {
             "rows": sample.rows,
-            "outcomes": None if sample.applied is None else sample.applied.outcomes.to_dict(),
+            "outcomes": None if sample.outcomes is None else sample.outcomes.to_dict(),
         },
         "warnings": list(made.warnings),
     }

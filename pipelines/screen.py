@@ -46,9 +46,9 @@ class Screen(ScreenParts):
     def sample_table(self, plan: Plan) -> None:
         """Show votes and speed of each function on the plan's sample."""
         sample = plan.sample
-        if sample.applied is None:
+        outcomes = sample.outcomes
+        if outcomes is None:
             return
-        outcomes = sample.applied.outcomes
         self.line(f"\non the first {sample.rows:,} records:")
         table = self.table(["function", "kind", "votes", "faults", "invalid", "us/record"], left=2)
         for n, lf in enumerate(plan.prepared.table.lfs):
@@ -58,7 +58,7 @@ class Screen(ScreenParts):
                 f"{outcomes.votes[n]:,}",
                 count(outcomes.faults[n]),
                 count(outcomes.invalid[n]),
-                f"{outcomes.seconds[n] / sample.rows * 1e6:.2f}",
+                f"{sample.seconds[n] * 1e6:.2f}",
             )
         self.console.print(table)
 
