@@ -28,8 +28,9 @@ from labelmodel import from_dense
 from pipelines.cli import _main as labelmill_command
 from pipelines.lf_examples import EXCERPT, Excerpt, around
 from pipelines.lf_pairs import find_pairs
+from pipelines.screen_faults import frame_of
 from pipelines.screen_lf_table import lf_table
-from pipelines.screen_lfs import LFScreen, frame_of
+from pipelines.screen_lfs import LFScreen
 from pipelines.screen_text import printable
 from transforms.fitting import _with_names
 
