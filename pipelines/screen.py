@@ -7,6 +7,7 @@ from typing import Any
 
 from labelmill.outcomes import Fault
 from labelmill.publication import RunOutcome
+from labelmill.votetable import unmatched_votes
 from pipelines.plan import Plan
 from pipelines.run import Finished
 from pipelines.screen_faults import fault_line
@@ -122,7 +123,7 @@ class Screen(ScreenParts):
         plan: Plan,
         published: bool,
     ) -> None:
-        """Show bad records, duplicates, faults and overridden gates."""
+        """Show bad records, duplicates, faults, votes that met no record and overridden gates."""
         notes = []
         dead_letters = "labelmill.open_faults()" if published else "the data set's faults/"
         if counts["bad_records"]:
@@ -137,6 +138,12 @@ class Screen(ScreenParts):
         failed = sum(counts["faults"]) + sum(counts["invalid"])
         if failed:
             notes.append(f"{failed:,} faults and invalid results; samples are in {dead_letters}")
+        joined = [a + b for a, b in zip(counts["votes"], counts["invalid"], strict=True)]
+        for table, missed, total in unmatched_votes(plan.prepared.functions(), joined):
+            notes.append(
+                f"{missed:,} of {plural(total, 'vote')} in {table.file} are on items that are no "
+                f"record's id; compare its column {table.item!r} with input.id"
+            )
         notes += [f"gate {g['name']} overridden: {g['message']}" for g in gates if g["accepted"]]
         self.warnings(notes)
 
