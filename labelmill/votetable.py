@@ -6,7 +6,6 @@ vote together: the ids of a batch are looked up once. The table is held by item,
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import AnyLabelingFunction, BatchFunction, FunctionGroup, SparseVotes
 from labelmill.loadedvotes import LoadedVotes
 from labelmill.records import ID
+from labelmill.suggestion import did_you_mean
 from labelmill.tablereading import read_table
 from labelmill.votesreading import VotesReading
 
@@ -168,10 +168,9 @@ def vote_table(
         wanted = [only] if isinstance(only, str) else [str(name) for name in only]
         for name in wanted:
             if name not in group.loaded.positions:
-                close = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise LabelingFunctionError(
-                    f"vote table: {group.file}: no source {name!r} in column {source!r}{hint}"
+                    f"vote table: {group.file}: no source {name!r} in column {source!r}"
+                    f"{did_you_mean(name, known)}"
                 )
         chosen = tuple(name for name in known if name in set(wanted))
     return [SourceVotes(prefix + name, name, group) for name in chosen]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.shard import Shard
 from labelmill.shardwork import with_gold
+from labelmill.suggestion import did_you_mean
 from labelmill.votes import GOLD, LFTable, VoteArrays, gold_array, unpack_votes
 from labelmodel.patterns import merge_patterns
 from pipelines.lf_examples import Codes, Example, FunctionExamples, SampleVotes, shown_columns
@@ -184,9 +184,8 @@ def analyse_sample(
 def _check_names(named: Sequence[str], names: Sequence[str]) -> None:
     for name in named:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean {close[0]!r}?" if close else "`labelmill lfs` lists them"
-            raise LabelingFunctionError(f"the job has no labeling function {name!r}; {hint}")
+            hint = did_you_mean(name, names, "`labelmill lfs` lists them")
+            raise LabelingFunctionError(f"the job has no labeling function {name!r}{hint}")
 
 
 def _spread(shards: Sequence[Shard]) -> list[Shard]:
