@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pipelines.runners import RunnerChoice
 
 TRYING = "trying functions on a sample ..."
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -54,10 +57,19 @@ def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+class _Output(Console):
+    """A console whose reader may go away: what was done is done, and what is left is finished."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing more."""
+        self.quiet = True
+        _drop_output()
+
+
 def _consoles(as_json: bool) -> tuple[Console, Console]:
     """Return the consoles for results and for progress; results are plain when piped."""
     width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to cut numbers at
-    out = Console(width=width, quiet=as_json, emoji=False)
+    out = _Output(width=width, quiet=as_json, emoji=False)
     # A duplicate, because a run diverts stderr itself from Beam's worker processes.
     err = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
     return out, Console(file=err, emoji=False)
@@ -289,6 +301,7 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
         logging.getLogger().setLevel(logging.ERROR)  # Beam warns of optional packages at import
         try:
             function(args=given, prog_name="labelmill", standalone_mode=False)
+            sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except click.ClickException as error:
@@ -302,20 +315,46 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
                 traceback.print_exc()
             click.echo(f"error: {error}", err=True)
             return error.exit_code
-        except BrokenPipeError:  # the reader of our output is gone; what was done is done
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it ends
+        except (BrokenPipeError, SystemExit):  # what click makes of a reader that is gone
+            _drop_output()
             return 0
-        except Exception as error:
-            if debug:
-                traceback.print_exc()
-            click.echo(
-                f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
-                err=True,
-            )
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                return _bug(error, debug)
+            with suppress(OSError):
+                sys.stdout.flush()
+            _drop_output()
+            click.echo(f"error: {error}; make room, a rerun reuses what was stored", err=True)
             return 1
+        except Exception as error:
+            return _bug(error, debug)
         return 0
 
     return main
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    """Report an error that nobody expected; return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    click.echo(
+        f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
+        err=True,
+    )
+    return 1
+
+
+def _drop_output() -> None:
+    """Write what is left of our output nowhere, or Python complains when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _open_closed_streams() -> None:
+    """Open stdout and stderr to nowhere where whoever started us closed them."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 _main = _report(cli)
@@ -323,6 +362,7 @@ _main = _report(cli)
 
 def main() -> None:
     """Entry point of the `labelmill` command."""
+    _open_closed_streams()
     sys.exit(_main())
 
 
