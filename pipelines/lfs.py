@@ -56,6 +56,7 @@ class SampleAnalysis:
         examples: By function, for those that were asked for.
         uncovered: Records on which no function votes.
         sources: The job's Python files.
+        data_files: Data files that the functions read.
         estimates: What functions that cost money would use on the sample; they were not asked.
     """
 
@@ -72,6 +73,7 @@ class SampleAnalysis:
     examples: Mapping[str, FunctionExamples]
     uncovered: tuple[Example, ...]
     sources: tuple[str, ...]
+    data_files: tuple[str, ...]
     estimates: Mapping[str, Mapping[str, float]]
 
     @property
@@ -177,6 +179,7 @@ def analyse_sample(
         examples={table.names[n]: found[n] for n in wanted},
         uncovered=sample.uncovered(_columns_to_show(functions, records), examples or 3),
         sources=tuple(file.path for file in prepared.code.files),
+        data_files=tuple(prepared.files),
         estimates=estimates,
     )
 
