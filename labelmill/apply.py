@@ -7,7 +7,6 @@ where a job gives a time limit. Combinations follow from the votes of their part
 
 from __future__ import annotations
 
-import difflib
 import threading
 import time
 from collections import defaultdict
@@ -36,6 +35,7 @@ from labelmill.labeling import (
 from labelmill.matching import MatcherSet
 from labelmill.outcomes import Fault, Outcomes, Times, bucket_of
 from labelmill.records import ID
+from labelmill.suggestion import did_you_mean
 from labelmill.votes import LFTable, pack_sparse_votes, votes_schema
 
 Ints = npt.NDArray[np.int64]
@@ -207,7 +207,8 @@ class FunctionSet:
             if len(found.faults[n]) < max_faults:
                 record_id = str(batch.column(ID)[row].as_py())
                 fault = self._caller.fault(self._every[n].name, record_id, Wrong(value))
-                said = f"the table has {value!r:.200} for this item, which is no class"
+                hint = did_you_mean(value, self.table.class_names)
+                said = f"the table has {value!r:.200} for this item, which is no class{hint}"
                 if isinstance(value, tuple):
                     said = f"the table has different votes for this item: {value!r:.200}"
                 found.faults[n][row] = replace(fault, message=said)
@@ -337,11 +338,9 @@ def labels_of(every: Sequence[Any], class_names: Sequence[str]) -> dict[int, int
 def _code_of(name: str, label: str | int, encoder: VoteEncoder, class_names: Sequence[str]) -> int:
     code = encoder.code(label)
     if code < 0:
-        close = difflib.get_close_matches(str(label), class_names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "add it to `labels`"
         raise LabelingFunctionError(
             f"labeling function {name!r} votes for {label!r}, which is not a class of this job "
-            f"({', '.join(class_names)}); {hint}"
+            f"({', '.join(class_names)}){did_you_mean(label, class_names, 'add it to `labels`')}"
         )
     return code
 

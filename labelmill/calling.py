@@ -7,7 +7,6 @@ it raises costs the record it was raised on. Used in the process that applies th
 
 from __future__ import annotations
 
-import difflib
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -37,6 +36,7 @@ from labelmill.labeling import (
     takes_batches,
 )
 from labelmill.outcomes import Fault, bucket_of
+from labelmill.suggestion import did_you_mean
 
 _TEXT_LIMIT = 500
 _SEGMENT = 256
@@ -73,6 +73,8 @@ class Caller:
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._class_names = tuple(class_names)
+        names = ", ".join(class_names)
+        self._classes = f"classes: {names}, or an index below {len(self._class_names)}"
         self._encoder = VoteEncoder(class_names)
 
     def call(self, lf: AnyLabelingFunction, view: BatchView, *, max_faults: int) -> Called:
@@ -113,8 +115,8 @@ class Caller:
                 record_id,
                 "invalid",
                 type(problem.value).__name__,
-                f"returned {_shown(repr, problem.value)}, which is no class; "
-                f"{self._classes_near(problem.value)}",
+                f"returned {_shown(repr, problem.value)}, which is no class"
+                f"{did_you_mean(_shown(str, problem.value), self._class_names, self._classes)}",
             )
         return Fault(
             lf,
@@ -124,15 +126,6 @@ class Caller:
             _shown(str, problem),
             _frames_of(problem),
         )
-
-    def _classes_near(self, value: Any) -> str:
-        folded = {name.casefold().strip(): name for name in self._class_names}
-        if isinstance(value, str):
-            close = difflib.get_close_matches(value.casefold().strip(), folded, 1)
-            if close:
-                return f"did you mean {folded[close[0]]!r}?"
-        names = ", ".join(self._class_names)
-        return f"classes: {names}, or an index below {len(self._class_names)}"
 
     def _call_rows(
         self,

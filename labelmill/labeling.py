@@ -228,6 +228,12 @@ def keywords(
     if "" in distinct:
         empty = next(word for word in words if not str(word).split())
         raise LabelingFunctionError(f"keywords {name!r}: {empty!r} is an empty word")
+    for word in distinct:
+        if re.search("[\ud800-\udfff]", word):
+            raise LabelingFunctionError(
+                f"keywords {name!r}: {word!r} holds half of a character (a lone surrogate), which "
+                "no text has"
+            )
     parts = [r"\s+".join(map(re.escape, word.split(" "))) for word in distinct]
     pattern = rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"
     flags = re.IGNORECASE if ignore_case else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -277,6 +278,8 @@ def _merge_contradictions(
 
 
 def _is_abstain(votes: pa.Array) -> npt.NDArray[np.bool_]:
+    if pt.is_decimal(votes.type):
+        votes = votes.cast(pa.float64())
     missing = votes.is_null(nan_is_null=pt.is_floating(votes.type))
     if pt.is_string(votes.type):
         missing = pc.or_(missing, pc.is_in(votes, value_set=pa.array(["", "-1", "-1.0"])))
@@ -286,8 +289,11 @@ def _is_abstain(votes: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _voted(value: Any) -> Any:
-    """Return a vote in plain form: pandas makes floats of indices with nulls among them."""
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+    """Return a vote in plain form: pandas makes floats of indices with nulls among them.
+
+    Databases make decimals of them.
+    """
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return int(value)
     return value
 

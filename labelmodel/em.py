@@ -22,7 +22,7 @@ from labelmodel.blocks import (
     sum_by_vote,
     vote_shares,
 )
-from labelmodel.diagnostics import report_on
+from labelmodel.diagnostics import NEVER_VOTED, report_on
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
 from labelmodel.patterns import PatternTable
@@ -207,7 +207,7 @@ def _start_warnings(statistics: Statistics, params: Parameters) -> tuple[str, ..
         found.append("every vote is for one class: the others cannot be learned")
     silent = int(np.count_nonzero(~active))
     if silent:
-        found.append(f"{silent} of {params.n_lfs} labeling functions never voted")
+        found.append(f"{silent} of {params.n_lfs} {NEVER_VOTED}")
     return tuple(found)
 
 

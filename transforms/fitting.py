@@ -14,7 +14,7 @@ from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
 from labelmodel import LabelModel, LabelModelWarning, MajorityVote, analyse, score
 from labelmodel.arrays import FloatArray
-from labelmodel.diagnostics import NEVER_PREDICTED
+from labelmodel.diagnostics import NEVER_PREDICTED, NEVER_VOTED
 from labelmodel.errors import ParametersError
 from labelmodel.parameters import read_model, to_json
 from labelmodel.patterns import PatternTable
@@ -80,6 +80,7 @@ def describe(
     analysis = analyse(patterns)
     totals = analyse(used)
     polarity, gold_accuracy = analysis.polarity, analysis.gold_accuracy
+    silent = int(np.count_nonzero(totals.votes == 0)) - len(dropped)
     learned = getattr(model, "lf_accuracy_", np.full(len(table.lfs), np.nan))
     lfs = [
         {
@@ -111,11 +112,28 @@ def describe(
             "name": spec.name,
             "regime": getattr(model, "regime_", None),
             "class_balance": [float(p) for p in model.class_balance_],
-            "warnings": [_with_names(w, table) for w in getattr(model, "warnings_", ())],
+            "warnings": _warnings(model, table, silent),
             "fallback": getattr(model, "fallback_", None),
         },
         "gold": _gold_scores(used, model),
     }
+
+
+def _warnings(model: Model, table: LFTable, silent: int) -> list[str]:
+    """Return the model's warnings with names of classes, and without functions left out on purpose.
+
+    Args:
+        model: The model.
+        table: The functions and classes.
+        silent: Functions that never voted, without those that were left out.
+    """
+    warnings = []
+    for warning in getattr(model, "warnings_", ()):
+        if not warning.endswith(NEVER_VOTED):
+            warnings.append(_with_names(warning, table))
+        elif silent:
+            warnings.append(f"{silent} of {len(table.lfs)} {NEVER_VOTED}")
+    return warnings
 
 
 def _with_names(warning: str, table: LFTable) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -88,16 +89,23 @@ def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(make_job):
     assert verify_version(store) == []
 
 
-def test_reader_that_goes_away_does_not_undo_the_publication(make_job):
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["screen", "json"])
+def test_reader_that_goes_away_does_not_undo_the_publication(make_job, flags):
     job = make_job()
     read, write = os.pipe()
     os.close(read)
 
     done = subprocess.run(
-        command(job), cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        [*command(job), *flags],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(write)
 
+    assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert list_versions(Store.open(str(job.parent / "out"))) == [1]
 
@@ -155,3 +163,29 @@ def processes_with(variable: str) -> dict[int, str]:
         except OSError:  # it has ended, or is somebody else's
             continue
     return found
+
+
+def test_closed_output_is_no_error(make_job):
+    job = make_job()
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {shlex.join(command(job))} >&-"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list_versions(Store.open(str(job.parent / "out"))) == [1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_full_disk_is_no_bug_of_ours(make_job):
+    job = make_job()
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(job), cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert "No space left on device; make room" in done.stderr
+    assert "bug" not in done.stderr
