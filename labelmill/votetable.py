@@ -21,7 +21,7 @@ from labelmill.loadedvotes import LoadedVotes
 from labelmill.records import ID
 from labelmill.suggestion import did_you_mean
 from labelmill.tablereading import read_table
-from labelmill.votesreading import VotesReading
+from labelmill.votesreading import HashCollisionError, VotesReading
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,12 @@ class VoteTable(FunctionGroup):
             raise LabelingFunctionError(f"vote table: {self.file}: {error}") from None
 
     def _load(self, local_path: str, needed_by: str) -> LoadedVotes:
-        reading = VotesReading(self, needed_by)
+        try:
+            return self._read(local_path, VotesReading(self, needed_by), needed_by)
+        except HashCollisionError:
+            return self._read(local_path, VotesReading(self, needed_by, exact=True), needed_by)
+
+    def _read(self, local_path: str, reading: VotesReading, needed_by: str) -> LoadedVotes:
         columns = list(dict.fromkeys((self.source, self.vote)))
         for batch in read_table(self.file, local_path, self.item, columns, needed_by):
             reading.add(batch)

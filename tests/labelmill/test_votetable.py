@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import labelmill.votesreading as reading
 import labelmill.votetable as module
+from labelmill import keyindex
 from labelmill.apply import apply_functions
 from labelmill.datafiles import DataFile, files_of
 from labelmill.errors import LabelingFunctionError
@@ -297,10 +298,14 @@ def test_limits_and_unknown_formats(table, monkeypatch, tmp_path):
         vote_table(tmp_path / "gone.csv")
 
 
-def test_items_with_one_hash_are_refused(table, monkeypatch):
-    monkeypatch.setattr(reading, "text_hashes", lambda texts: np.zeros(len(texts), dtype=np.uint64))
-    with pytest.raises(LabelingFunctionError, match="two items have the same 64-bit hash"):
-        vote_table(table([("a", "w", "cat"), ("b", "w", "cat")]))
+def test_items_with_one_hash_are_told_apart_by_their_text(table, monkeypatch):
+    for user in (reading, keyindex):
+        monkeypatch.setattr(user, "text_hashes", lambda texts, *_: np.zeros(len(texts), np.uint64))
+    lfs = vote_table(table([("b", "w", "cat"), ("a", "w", "dog"), ("b", "v", "bird")]))
+
+    found = joined(lfs, ["a", "b", "c"])
+
+    assert found == {("a", "w"): 1, ("b", "w"): 0, ("b", "v"): 2}
 
 
 def test_a_job_counts_votes_and_contradictions(table):
