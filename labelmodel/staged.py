@@ -12,11 +12,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import add
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import numpy as np
 
 from labelmodel.arrays import FloatArray
 from labelmodel.base import BaseLabelModel
-from labelmodel.errors import VotesError
+from labelmodel.errors import ParametersError, VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Statistics
 
@@ -38,6 +40,10 @@ class State(Protocol):
     def n_classes(self) -> int:
         """Number of classes."""
 
+    @property
+    def class_balance(self) -> FloatArray:
+        """Probability of each class for a record without votes, float64[k]."""
+
 
 StateT = TypeVar("StateT", bound=State)
 
@@ -47,7 +53,17 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
 
     The four functions of a fit depend on the constructor's parameters and their arguments alone,
     so that they can run anywhere; only `set_state` changes the model.
+
+    Attributes
+    ----------
+    state_type : type
+        Class of the states.
+    state_ : State
+        The finished state of the fit.
     """
+
+    state_type: ClassVar[type[Any]]  # Any: a class variable cannot be of type StateT
+    state_: StateT
 
     @property
     @abstractmethod
@@ -73,12 +89,32 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
         A row has the same bits whatever other rows are in the table.
         """
 
-    @abstractmethod
     def set_state(self, state: StateT) -> Self:
-        """Take over a finished state: set the fitted attributes."""
+        """Take over a finished state: set the fitted attributes.
+
+        A subclass extends it with the attributes of its own.
+
+        Raises
+        ------
+        ParametersError
+            The state of a fit that is not done.
+        """
+        if state.stage != "done":
+            raise ParametersError(
+                f"state of stage {state.stage!r} is not fitted; repeat m_step until 'done'"
+            )
+        self.state_ = state
+        self.n_classes_, self.n_lfs_ = state.n_classes, state.n_lfs
+        self.class_balance_ = np.array(state.class_balance)
+        self.classes_, self.workers_ = np.arange(state.n_classes), np.arange(state.n_lfs)
+        return self
 
     def _fit(self, table: PatternTable) -> None:
         self.set_state(fit_blocks(self, blocks_of(table)))
+
+    def _posteriors(self, table: PatternTable) -> FloatArray:
+        blocks = blocks_of(table)
+        return np.concatenate([self.posteriors(block, self.state_) for block in blocks])
 
 
 def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> StateT:

@@ -1,15 +1,11 @@
-"""The one seam of every fit: `expected_counts` of a block, `m_step` of the added statistics.
+"""The stages of the default model's fit: start, EM rounds, rho (crowds only), report, done.
 
-A local fit folds over blocks in memory (`run`); a distributed fit calls the same two functions
-for `MAX_STAGES` stages, of which those after "done" cost nothing.
+Here is which function of which regime serves a stage; `label_model` makes an estimator of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 
@@ -27,10 +23,9 @@ from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
 from labelmodel.patterns import PatternTable
 from labelmodel.start import choose_regime, start_counts
-from labelmodel.state import Parameters, Statistics, initial_parameters
+from labelmodel.state import Parameters, Statistics
 
 MAX_STAGES = 1 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
-_ROWS_PER_BLOCK = 1 << 16
 
 
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
@@ -54,20 +49,6 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
         A table of other LFs or classes than the parameters.
     """
     _check_shape(table, params)
-    if len(table) <= _ROWS_PER_BLOCK:
-        return _block_posteriors(table, params)
-    starts = range(0, len(table), _ROWS_PER_BLOCK)
-    return np.concatenate(
-        [
-            _block_posteriors(
-                table.take(np.arange(start, min(start + _ROWS_PER_BLOCK, len(table)))), params
-            )
-            for start in starts
-        ]
-    )
-
-
-def _block_posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     if params.fallback is not None:
         shares = vote_shares(table)
         shares[table.n_votes == 0] = params.class_balance
@@ -84,7 +65,7 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
     pattern_block : PatternTable
         Any part of the patterns; patterns without votes add nothing.
     params : Parameters
-        From `initial_parameters` or the last `m_step`.
+        From `state.initial_parameters` or the last `m_step`.
 
     Returns
     -------
@@ -113,7 +94,10 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
     weighted = quantize(clamp_gold(covered, posterior)) * covered.counts[:, None]
     return Statistics(
         "em",
-        {"vote_mass": sum_by_vote(covered, weighted), "class_mass": weighted.sum(axis=0)},
+        {
+            "vote_mass": sum_by_vote(covered, params.index, weighted),
+            "class_mass": weighted.sum(axis=0),
+        },
     )
 
 
@@ -123,15 +107,15 @@ def _report_counts(covered: PatternTable, params: Parameters) -> Statistics:
     bad = ~np.isfinite(posterior).all(axis=1)
     posterior[bad] = vote_shares(covered)[bad]
     weighted = quantize(posterior) * covered.counts[:, None]
-    vote_mass = sum_by_vote(covered, weighted)
+    vote_mass = sum_by_vote(covered, params.index, weighted)
     winners = (posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - 1e-6) * 1
     majority = quantize(majority_winners(covered)) * covered.counts[:, None]
     counts = covered.counts[:, None]
     return Statistics(
         "report",
         {
-            "right": np.einsum("jvv->j", vote_mass),
-            "votes": vote_mass.sum(axis=(1, 2)),
+            "right": params.index.by_lf(params.index.at_own_label(vote_mass)),
+            "votes": params.index.by_lf(vote_mass.sum(axis=1)),
             "predicted": (winners * counts).sum(axis=0),
             "class_mass": weighted.sum(axis=0),
             "majority_mass": majority.sum(axis=0),
@@ -209,23 +193,6 @@ def _start_warnings(statistics: Statistics, params: Parameters) -> tuple[str, ..
     if silent:
         found.append(f"{silent} of {params.n_lfs} labeling functions never voted")
     return tuple(found)
-
-
-def run(blocks: Sequence[PatternTable]) -> Parameters:
-    """Fit in memory: all stages over blocks of patterns.
-
-    Parameters
-    ----------
-    blocks : sequence of PatternTable
-        At least one; how records are divided among them does not change a bit of the result.
-    """
-    if not blocks:
-        raise VotesError("a fit needs at least one block of patterns, which may be empty")
-    params = initial_parameters(blocks[0].n_lfs, blocks[0].n_classes)
-    while params.stage != "done":
-        statistics = reduce(add, (expected_counts(block, params) for block in blocks))
-        params = m_step(statistics, params)
-    return params
 
 
 def _check_shape(table: PatternTable, params: Parameters) -> None:
