@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from labelmodel.analysis import LFAnalysis, analyse
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
+from labelmodel.dawid_skene import DawidSkene
+from labelmodel.em import EMModel, EMState, EMTerms
 from labelmodel.errors import (
     ConvergenceWarning,
     LabelModelError,
@@ -14,10 +16,12 @@ from labelmodel.errors import (
 )
 from labelmodel.explain import VoteLogOdds, vote_log_odds
 from labelmodel.frames import from_frame
+from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
 from labelmodel.models import MODELS
+from labelmodel.one_coin import ClassConditionalOneCoin, OneCoin
 from labelmodel.parameters import from_json, to_json
 from labelmodel.patterns import (
     PatternTable,
@@ -29,12 +33,19 @@ from labelmodel.patterns import (
 from labelmodel.staged import StagedModel, blocks_of, fit_blocks
 from labelmodel.state import Parameters, Statistics
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
+from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
+    "IBCC",
     "MODELS",
     "BaseLabelModel",
+    "ClassConditionalOneCoin",
     "ConvergenceWarning",
+    "DawidSkene",
+    "EMModel",
+    "EMState",
+    "EMTerms",
     "LFAnalysis",
     "LabelModel",
     "LabelModelError",
@@ -42,6 +53,7 @@ __all__ = [
     "LabelModelWarning",
     "MajorityVote",
     "NotFittedError",
+    "OneCoin",
     "Parameters",
     "ParametersError",
     "PatternTable",
@@ -49,6 +61,7 @@ __all__ = [
     "Statistics",
     "VoteLogOdds",
     "VotesError",
+    "WeightedVote",
     "accuracy",
     "analyse",
     "blocks_of",

@@ -53,6 +53,14 @@ def row_sum(values: FloatArray) -> FloatArray:
     return result
 
 
+def log_sum_exp(values: FloatArray) -> FloatArray:
+    """Logarithm of the sum of exponentials of each row; float64[n, k] -> float64[n]."""
+    largest = row_max(values)
+    result: FloatArray = np.log(row_sum(np.exp(values - largest[:, None])))
+    result += largest
+    return result
+
+
 def softmax(scores: FloatArray) -> FloatArray:
     """Normalised exponentials of each row; float64[n, k] -> float64[n, k]."""
     result = np.exp(scores - row_max(scores)[:, None])

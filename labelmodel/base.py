@@ -13,7 +13,6 @@ from labelmodel.errors import NotFittedError, VotesError
 from labelmodel.estimator import Estimator
 from labelmodel.frames import from_frame, gold_of, is_frame
 from labelmodel.patterns import PatternTable
-from labelmodel.validation import checked_balance
 from labelmodel.votes import Votes, from_dense_with_inverse
 
 TIE_TOLERANCE = 1e-6
@@ -65,7 +64,7 @@ class BaseLabelModel(Estimator, ABC):
     workers_: AnyArray
 
     def __init__(
-        self, n_classes: int | None = None, class_balance: FloatArray | None = None
+        self, n_classes: int | None = None, class_balance: FloatArray | str | None = None
     ) -> None:
         self.n_classes = n_classes
         self.class_balance = class_balance
@@ -102,8 +101,6 @@ class BaseLabelModel(Estimator, ABC):
             table = self._table(long.matrix, gold_of(long.tasks, classes, gold), len(classes))
         else:
             table = self._table(votes, gold, self.n_classes)
-        if self.class_balance is not None:
-            checked_balance(self.class_balance, table.n_classes)
         self._fit(table)
         self.workers_ = np.arange(table.n_lfs) if workers is None else workers
         self.classes_ = np.arange(table.n_classes) if classes is None else classes

@@ -34,10 +34,20 @@ def vote_shares(table: PatternTable) -> FloatArray:
 
 def majority_winners(table: PatternTable) -> FloatArray:
     """Winner of each majority vote with ties shared, float64[P, k]; zero where nothing voted."""
-    votes = class_votes(table)
+    return shared_winners(class_votes(table))
+
+
+def shared_winners(votes: AnyArray) -> FloatArray:
+    """Largest entries of each row, a one shared among them; number[P, k] -> float64[P, k]."""
     winners = (votes == votes.max(axis=1, keepdims=True)) & (votes > 0)
     shared: FloatArray = winners / np.maximum(winners.sum(axis=1), 1)[:, None]
     return shared
+
+
+def covered_patterns(table: PatternTable) -> PatternTable:
+    """Patterns that have a vote; the table itself where all do."""
+    voted = table.n_votes > 0
+    return table if voted.all() else table.take(voted)
 
 
 def _incidence(

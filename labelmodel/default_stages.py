@@ -14,6 +14,7 @@ from labelmodel.arrays import FloatArray
 from labelmodel.blocks import (
     blend_gold,
     clamp_gold,
+    covered_patterns,
     majority_winners,
     sum_by_vote,
     vote_shares,
@@ -80,7 +81,7 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
     _check_shape(pattern_block, params)
     if params.stage == "done":
         return Statistics("done")
-    covered = pattern_block.take(pattern_block.n_votes > 0)
+    covered = covered_patterns(pattern_block)
     if params.stage == "start":
         return start_counts(covered)
     if params.stage == "rho":

@@ -79,8 +79,10 @@ def checked_counts(counts: AnyArray | None, n: int) -> IntArray:
     return values.astype(np.int64)
 
 
-def checked_balance(class_balance: AnyArray, n_classes: int) -> FloatArray:
+def checked_balance(class_balance: AnyArray | str, n_classes: int) -> FloatArray:
     """Class balance as float64[k] that sums to one."""
+    if isinstance(class_balance, str):
+        raise VotesError(f"{class_balance=} is not one that this model knows; give the numbers")
     balance = np.asarray(class_balance, dtype=np.float64)
     if balance.shape != (n_classes,) or not (balance >= 0.0).all() or not balance.sum() > 0.0:
         raise VotesError(f"class_balance must be {n_classes} non-negative numbers, got {balance}")

@@ -64,6 +64,10 @@ class VoteIndex:
         )
         return np.asarray(votes_of @ per_vote)
 
+    def votes_per_lf(self) -> IntArray:
+        """Number of votes that occur of each LF, int64[m]."""
+        return np.bincount(self.lfs, minlength=self.n_lfs)
+
     def at_own_label(self, per_vote: npt.NDArray[NumberT]) -> npt.NDArray[NumberT]:
         """Entry of each row at the class voted for; [S, k] -> [S]."""
         return per_vote[np.arange(len(self)), self.labels]

@@ -1,0 +1,352 @@
+"""Expectation maximisation for models whose log-posterior is a sum over votes.
+
+The score of class y for a record is log p_y plus a term for each of its votes (and, where
+abstaining is an answer, for each abstaining source). A model is an M step: it turns the posterior
+mass of each vote into these terms. Start, E step, objective and stopping are here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from labelmodel.arrays import FloatArray, IntArray, log_sum_exp
+from labelmodel.blocks import (
+    clamp_gold,
+    covered_patterns,
+    one_hot,
+    sum_by_vote,
+    sum_over_votes,
+    vote_counts,
+    vote_shares,
+)
+from labelmodel.errors import VotesError
+from labelmodel.fixedpoint import (
+    check_record_count,
+    exact_sum,
+    exact_sum_to_float,
+    quantize,
+    to_float,
+)
+from labelmodel.patterns import PatternTable
+from labelmodel.staged import StagedModel
+from labelmodel.state import Statistics
+from labelmodel.validation import checked_balance
+from labelmodel.vote_index import VoteIndex, index_votes, no_votes
+
+MIN_PROBABILITY = 1e-10
+"""Floor of probabilities before their logarithm is taken."""
+
+
+@dataclass(frozen=True)
+class EMTerms:
+    """What an M step makes of the posterior mass.
+
+    Attributes
+    ----------
+    class_balance : float64[k]
+    log_balance : float64[k]
+        What enters the score for the class balance.
+    log_votes : float64[S, k]
+        What enters for a vote, less what would have entered for abstaining.
+    log_abstain : float64[m, k] or float64[0, k]
+        What enters for a source that does not vote; no rows where that says nothing.
+    log_prior : float
+        What the objective adds to the log-likelihood: the log-density of the parameters under
+        their prior, or minus the divergence of their posterior from it.
+    """
+
+    class_balance: FloatArray
+    log_balance: FloatArray
+    log_votes: FloatArray
+    log_abstain: FloatArray
+    log_prior: float
+
+
+@dataclass(frozen=True)
+class EMState:
+    """State of an EM fit.
+
+    Attributes
+    ----------
+    stage : {"start", "em", "done"}
+    n_lfs, n_classes : int
+    class_balance : float64[k]
+    index : VoteIndex
+        The S votes that occur.
+    n_votes : int
+        Votes over all records.
+    log_base : float64[k]
+        Score of a record before its votes.
+    log_votes : float64[S, k]
+        What a vote adds to the score.
+    log_unseen : float64[k, k]
+        Log-probability of a vote by class over all sources, [vote, class].
+    log_abstain : float64[m, k] or float64[0, k]
+        The part of `log_base` that a vote of the source takes back; no rows for none.
+    log_prior : float
+        Part of the objective that does not depend on the votes.
+    rounds : int
+        E steps so far; the first gives vote shares.
+    objective : tuple of float
+        After each E step but the first.
+    converged : bool
+    lf_accuracy : float64[m]
+        Posterior-weighted share of each source's votes that are right; nan without votes.
+    """
+
+    stage: str
+    n_lfs: int
+    n_classes: int
+    class_balance: FloatArray
+    index: VoteIndex
+    n_votes: int
+    log_base: FloatArray
+    log_votes: FloatArray
+    log_unseen: FloatArray
+    log_abstain: FloatArray
+    log_prior: float
+    rounds: int
+    objective: tuple[float, ...]
+    converged: bool
+    lf_accuracy: FloatArray
+
+    def unseen_votes(self, lfs: IntArray, labels: IntArray) -> FloatArray:
+        """What votes that the fit never saw add, float64[u, k]: what an average source's would."""
+        rows = self.log_unseen[labels]
+        return rows - self.log_abstain[lfs] if len(self.log_abstain) else rows
+
+
+class EMModel(StagedModel[EMState]):
+    """Base of the models that EM fits; a subclass adds its parameters and `_maximise`.
+
+    Parameters
+    ----------
+    n_classes : int, optional
+        Taken from the votes and gold by default.
+    class_balance : float[k] or "gold", optional
+        Given; or the share of each class in the gold records, one added to each count; or, by
+        default, learned.
+    max_iter : int
+        Most EM rounds after the start from vote shares.
+    tol : float
+        The fit has converged when a round improves the objective by less than this per vote.
+
+    Attributes
+    ----------
+    class_balance_ : float64[k]
+    lf_accuracy_ : float64[m]
+        Posterior-weighted share of each source's votes that are right; nan without votes.
+    objective_ : list of float
+        Log-likelihood of the votes (and gold) plus the log-prior of the parameters, or its
+        variational lower bound, after each round.
+    n_iter_ : int
+    converged_ : bool
+    """
+
+    state_type: ClassVar = EMState
+    lf_accuracy_: FloatArray
+    objective_: list[float]
+    n_iter_: int
+    converged_: bool
+
+    def __init__(
+        self,
+        n_classes: int | None = None,
+        *,
+        class_balance: FloatArray | str | None = None,
+        max_iter: int = 100,
+        tol: float = 1e-5,
+    ) -> None:
+        super().__init__(n_classes, class_balance)
+        self.max_iter = max_iter
+        self.tol = tol
+
+    @property
+    def max_stages(self) -> int:
+        """The start, the round from vote shares, and `max_iter` rounds."""
+        return self.max_iter + 2
+
+    @abstractmethod
+    def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:
+        """M step.
+
+        Parameters
+        ----------
+        vote_mass : float64[S, k]
+            Posterior mass of each class over the records with the vote.
+        class_mass : float64[k]
+            Posterior mass of each class over all covered records.
+        state : EMState
+            Its `class_balance` holds where `_learns_balance` does not.
+        """
+
+    @property
+    def _learns_balance(self) -> bool:
+        return self.class_balance is None
+
+    @property
+    def _balance_from_gold(self) -> bool:
+        return isinstance(self.class_balance, str) and self.class_balance == "gold"
+
+    def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
+        """State before any statistics."""
+        balance = np.full(n_classes, 1.0 / n_classes)
+        if self.class_balance is not None and not self._balance_from_gold:
+            balance = checked_balance(self.class_balance, n_classes)
+        nothing = np.zeros((0, n_classes))
+        return EMState(
+            stage="start",
+            n_lfs=n_lfs,
+            n_classes=n_classes,
+            class_balance=balance,
+            index=no_votes(n_lfs, n_classes),
+            n_votes=0,
+            log_base=np.log(np.maximum(balance, MIN_PROBABILITY)),
+            log_votes=nothing,
+            log_unseen=np.zeros((n_classes, n_classes)),
+            log_abstain=nothing,
+            log_prior=0.0,
+            rounds=0,
+            objective=(),
+            converged=False,
+            lf_accuracy=np.full(n_lfs, np.nan),
+        )
+
+    def expected_counts(self, block: PatternTable, state: EMState) -> Statistics:
+        """E step over a block: posterior mass by vote and by class, and the log-likelihood.
+
+        Gold in the block for the fit is clamped: the record's class is known.
+        """
+        if state.stage == "done":
+            return Statistics("done")
+        covered = covered_patterns(block)
+        if state.stage == "start":
+            known = covered.gold >= 0
+            gold = one_hot(covered.gold[known], state.n_classes)
+            return Statistics(
+                "start",
+                {
+                    "records": covered.counts.sum(keepdims=True),
+                    "votes": vote_counts(covered),
+                    "gold": (gold * covered.counts[known, None]).sum(axis=0),
+                },
+            )
+        if state.rounds == 0:
+            posterior = vote_shares(covered)
+            evidence = np.zeros(len(covered))
+        else:
+            posterior, evidence = _e_step(covered, state)
+        weighted = quantize(clamp_gold(covered, posterior))
+        weighted *= covered.counts[:, None]
+        return Statistics(
+            "em",
+            {
+                "vote_mass": sum_by_vote(covered, state.index, weighted),
+                "class_mass": weighted.sum(axis=0),
+                "log_likelihood": exact_sum(evidence, covered.counts),
+            },
+        )
+
+    def m_step(self, statistics: Statistics, state: EMState) -> EMState:
+        """State of the next round; the last leaves the parameters as the E step had them."""
+        if state.stage == "done":
+            return state
+        if state.stage == "start":
+            return self._begin(statistics, state)
+        sums = statistics.sums
+        vote_mass = to_float(sums["vote_mass"])
+        if state.rounds:
+            likelihood = exact_sum_to_float(sums["log_likelihood"])
+            objective = (*state.objective, likelihood + state.log_prior)
+            gain = objective[-1] - objective[-2] if len(objective) > 1 else np.inf
+            converged = bool(gain < self.tol * state.n_votes)
+            state = replace(state, objective=objective, converged=converged)
+            if converged or state.rounds >= self.max_iter:
+                return _finish(vote_mass, state)
+        terms = self._maximise(vote_mass, to_float(sums["class_mass"]), state)
+        return replace(
+            state,
+            class_balance=terms.class_balance,
+            log_base=terms.log_balance + terms.log_abstain.sum(axis=0),
+            log_votes=terms.log_votes,
+            log_unseen=_average_source(vote_mass, state.index),
+            log_abstain=terms.log_abstain,
+            log_prior=terms.log_prior,
+            rounds=state.rounds + 1,
+        )
+
+    def _begin(self, statistics: Statistics, state: EMState) -> EMState:
+        sums = statistics.sums
+        records = int(sums["records"][0])
+        check_record_count(records)
+        if self._balance_from_gold:
+            if not sums["gold"].any():
+                raise VotesError('class_balance="gold" needs covered records with gold')
+            counted = sums["gold"] + 1.0
+            state = replace(state, class_balance=counted / counted.sum())
+        return replace(
+            state,
+            stage="em" if records else "done",
+            converged=not records,
+            index=index_votes(sums["votes"]),
+            n_votes=int(sums["votes"].sum()),
+        )
+
+    def posteriors(self, table: PatternTable, state: EMState) -> FloatArray:
+        """Posterior of each pattern, float64[P, k]; without votes the class balance."""
+        result, _ = _e_step(table, state)
+        result[table.n_votes == 0] = state.class_balance
+        return result
+
+    def set_state(self, state: EMState) -> Self:
+        """Take over a finished state."""
+        super().set_state(state)
+        self.lf_accuracy_ = np.array(state.lf_accuracy)
+        self.objective_ = list(state.objective)
+        self.n_iter_ = len(state.objective)
+        self.converged_ = state.converged
+        return self
+
+    def _balance(self, class_mass: FloatArray, state: EMState) -> tuple[FloatArray, FloatArray]:
+        """Class balance and its logarithm for an M step."""
+        balance = class_mass / class_mass.sum() if self._learns_balance else state.class_balance
+        return balance, np.log(np.maximum(balance, MIN_PROBABILITY))
+
+
+def _e_step(table: PatternTable, state: EMState) -> tuple[FloatArray, FloatArray]:
+    """Posterior of each pattern and log-probability of its votes and, where known, its gold."""
+    scores = sum_over_votes(
+        table,
+        state.index,
+        state.log_votes,
+        state.unseen_votes,
+    )
+    scores += state.log_base
+    evidence = log_sum_exp(scores)
+    known = np.flatnonzero(table.gold >= 0)
+    gold_scores = scores[known, table.gold[known]]
+    scores -= evidence[:, None]
+    np.exp(scores, out=scores)
+    evidence[known] = gold_scores
+    return scores, evidence
+
+
+def _average_source(vote_mass: FloatArray, index: VoteIndex) -> FloatArray:
+    """Log-probability of a vote by class over all sources, one added to each count; [k, k]."""
+    pooled = np.ones((index.n_classes, index.n_classes))
+    np.add.at(pooled, index.labels, vote_mass)
+    logs: FloatArray = np.log(pooled / pooled.sum(axis=0))
+    return logs
+
+
+def _finish(vote_mass: FloatArray, state: EMState) -> EMState:
+    index = state.index
+    right = index.by_lf(index.at_own_label(vote_mass))
+    votes = index.by_lf(vote_mass.sum(axis=1))
+    accuracy = np.full(state.n_lfs, np.nan)
+    np.divide(right, votes, out=accuracy, where=votes > 0)
+    return replace(state, stage="done", lf_accuracy=accuracy)
