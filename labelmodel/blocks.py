@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import AnyArray, FloatArray, IntArray, LFArray, ragged_positions
+from labelmodel.arrays import AnyArray, FloatArray, IndexArray, IntArray, ragged_positions
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
-from labelmodel.vote_index import VoteIndex, vote_cells
+from labelmodel.vote_index import vote_cells
 
 GOLD_STRENGTH = 20.0
 
@@ -51,7 +51,7 @@ def covered_patterns(table: PatternTable) -> PatternTable:
 
 
 def _incidence(
-    table: PatternTable, columns: LFArray, n_columns: int, dtype: type[np.generic]
+    table: PatternTable, columns: IndexArray, n_columns: int, dtype: type[np.generic]
 ) -> sparse.csr_matrix:
     """Sparse [P, n_columns] with a one in the column of each vote."""
     return sparse.csr_matrix(
@@ -61,14 +61,15 @@ def _incidence(
 
 
 def sum_over_votes(
-    table: PatternTable, index: VoteIndex, per_vote: FloatArray, unseen: UnseenVotes
+    table: PatternTable, numbers: IndexArray, per_vote: FloatArray, unseen: UnseenVotes
 ) -> FloatArray:
     """Sum for each pattern of what its votes have.
 
     Parameters
     ----------
     table : PatternTable
-    index : VoteIndex
+    numbers : int[nnz]
+        Of its votes, from `VoteIndex.numbers_of`.
     per_vote : float64[S, k]
     unseen : callable
         Rows float64[u, k] of votes that the index does not have, from their LFs and labels.
@@ -77,23 +78,26 @@ def sum_over_votes(
     -------
     float64[P, k]
     """
-    columns = index.numbers_of(table)
-    new = np.flatnonzero(columns < 0)
+    new = np.flatnonzero(numbers < 0)
     if len(new):
         cells, group = np.unique(vote_cells(table)[new], return_inverse=True)
-        columns[new] = len(index) + group
+        cells = cells.astype(np.int64)
+        numbers = numbers.copy()
+        numbers[new] = len(per_vote) + group
         rows = unseen(cells // table.n_classes, cells % table.n_classes)
         per_vote = np.concatenate([per_vote, rows])
-    incidence = _incidence(table, columns, len(per_vote), np.float64)
+    incidence = _incidence(table, numbers, len(per_vote), np.float64)
     return np.asarray(incidence @ np.ascontiguousarray(per_vote))
 
 
-def sum_by_vote(table: PatternTable, index: VoteIndex, per_pattern: IntArray) -> IntArray:
-    """Exact sum for each vote of `per_pattern` [P, k]; int64[S, k].
+def sum_by_vote(
+    table: PatternTable, numbers: IndexArray, n_votes: int, per_pattern: IntArray
+) -> IntArray:
+    """Exact sum for each of S = `n_votes` votes of `per_pattern` [P, k]; int64[S, k].
 
-    Every vote of the table must be in the index.
+    `numbers` int[nnz] are those of the table's votes, none of them unseen.
     """
-    incidence = _incidence(table, index.numbers_of(table), len(index), np.int64)
+    incidence = _incidence(table, numbers, n_votes, np.int64)
     return np.asarray(incidence.T @ np.ascontiguousarray(per_pattern))
 
 

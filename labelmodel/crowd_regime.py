@@ -116,7 +116,9 @@ def _balance(statistics: Statistics, params: Parameters) -> FloatArray:
 
 def scores(table: PatternTable, params: Parameters) -> FloatArray:
     """Log-probability Z of each pattern and class, up to a constant (step 7), float64[P, k]."""
-    result = sum_over_votes(table, params.index, params.log_votes, params.log_unseen)
+    result = sum_over_votes(
+        table, params.index.numbers_of(table), params.log_votes, params.log_unseen
+    )
     result += params.log_class_balance
     return result
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from labelmodel import crowd_regime, lf_regime
-from labelmodel.arrays import FloatArray
+from labelmodel.arrays import FloatArray, IntArray
 from labelmodel.blocks import (
     blend_gold,
     clamp_gold,
@@ -96,10 +96,15 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
     return Statistics(
         "em",
         {
-            "vote_mass": sum_by_vote(covered, params.index, weighted),
+            "vote_mass": _sum_by_vote(covered, params, weighted),
             "class_mass": weighted.sum(axis=0),
         },
     )
+
+
+def _sum_by_vote(covered: PatternTable, params: Parameters, weighted: IntArray) -> IntArray:
+    numbers = params.index.numbers_of(covered)
+    return sum_by_vote(covered, numbers, len(params.index), weighted)
 
 
 def _report_counts(covered: PatternTable, params: Parameters) -> Statistics:
@@ -108,7 +113,7 @@ def _report_counts(covered: PatternTable, params: Parameters) -> Statistics:
     bad = ~np.isfinite(posterior).all(axis=1)
     posterior[bad] = vote_shares(covered)[bad]
     weighted = quantize(posterior) * covered.counts[:, None]
-    vote_mass = sum_by_vote(covered, params.index, weighted)
+    vote_mass = _sum_by_vote(covered, params, weighted)
     winners = (posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - 1e-6) * 1
     majority = quantize(majority_winners(covered)) * covered.counts[:, None]
     counts = covered.counts[:, None]

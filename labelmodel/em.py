@@ -7,13 +7,14 @@ mass of each vote into these terms. Start, E step, objective and stopping are he
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IntArray, log_sum_exp
+from labelmodel.arrays import FloatArray, IndexArray, IntArray, log_sum_exp
 from labelmodel.blocks import (
     clamp_gold,
     covered_patterns,
@@ -23,7 +24,7 @@ from labelmodel.blocks import (
     vote_counts,
     vote_shares,
 )
-from labelmodel.errors import VotesError
+from labelmodel.errors import ConvergenceWarning, VotesError
 from labelmodel.fixedpoint import (
     check_record_count,
     exact_sum,
@@ -145,6 +146,7 @@ class EMModel(StagedModel[EMState]):
         variational lower bound, after each round.
     n_iter_ : int
     converged_ : bool
+    warnings_ : list of str
     """
 
     state_type: ClassVar = EMState
@@ -152,6 +154,7 @@ class EMModel(StagedModel[EMState]):
     objective_: list[float]
     n_iter_: int
     converged_: bool
+    warnings_: list[str]
 
     def __init__(
         self,
@@ -235,18 +238,19 @@ class EMModel(StagedModel[EMState]):
                     "gold": (gold * covered.counts[known, None]).sum(axis=0),
                 },
             )
+        numbers = state.index.numbers_of(covered)
         if state.rounds == 0:
             posterior = vote_shares(covered)
             evidence = np.zeros(len(covered))
         else:
-            posterior, evidence = _e_step(covered, state)
-        weighted = quantize(clamp_gold(covered, posterior))
-        weighted *= covered.counts[:, None]
+            posterior, evidence = _e_step(covered, numbers, state)
+        quantised = quantize(clamp_gold(covered, posterior))
+        weighted = quantised * covered.counts[:, None]
         return Statistics(
             "em",
             {
-                "vote_mass": sum_by_vote(covered, state.index, weighted),
-                "class_mass": weighted.sum(axis=0),
+                "vote_mass": sum_by_vote(covered, numbers, len(state.index), weighted),
+                "class_mass": covered.counts @ quantised,
                 "log_likelihood": exact_sum(evidence, covered.counts),
             },
         )
@@ -298,7 +302,7 @@ class EMModel(StagedModel[EMState]):
 
     def posteriors(self, table: PatternTable, state: EMState) -> FloatArray:
         """Posterior of each pattern, float64[P, k]; without votes the class balance."""
-        result, _ = _e_step(table, state)
+        result, _ = _e_step(table, state.index.numbers_of(table), state)
         result[table.n_votes == 0] = state.class_balance
         return result
 
@@ -309,7 +313,17 @@ class EMModel(StagedModel[EMState]):
         self.objective_ = list(state.objective)
         self.n_iter_ = len(state.objective)
         self.converged_ = state.converged
+        self.warnings_ = []
+        if not state.n_votes:
+            self.warnings_.append("no source voted: every record gets the class balance")
+        elif not state.converged and self.tol > 0.0:
+            self.warnings_.append(f"EM did not converge within max_iter={self.max_iter} rounds")
         return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        for text in self.warnings_:
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
     def _balance(self, class_mass: FloatArray, state: EMState) -> tuple[FloatArray, FloatArray]:
         """Class balance and its logarithm for an M step."""
@@ -317,14 +331,11 @@ class EMModel(StagedModel[EMState]):
         return balance, np.log(np.maximum(balance, MIN_PROBABILITY))
 
 
-def _e_step(table: PatternTable, state: EMState) -> tuple[FloatArray, FloatArray]:
+def _e_step(
+    table: PatternTable, numbers: IndexArray, state: EMState
+) -> tuple[FloatArray, FloatArray]:
     """Posterior of each pattern and log-probability of its votes and, where known, its gold."""
-    scores = sum_over_votes(
-        table,
-        state.index,
-        state.log_votes,
-        state.unseen_votes,
-    )
+    scores = sum_over_votes(table, numbers, state.log_votes, state.unseen_votes)
     scores += state.log_base
     evidence = log_sum_exp(scores)
     known = np.flatnonzero(table.gold >= 0)

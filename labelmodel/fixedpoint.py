@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IntArray
+from labelmodel.arrays import FloatArray, IntArray, row_sum
 from labelmodel.errors import VotesError
 
 FRACTION_BITS = 24
@@ -34,9 +34,10 @@ def quantize(probabilities: FloatArray) -> IntArray:
         (the first of equals), an error of at most k / 2 units there and half a unit elsewhere.
     """
     scaled: IntArray = np.rint(probabilities * ONE).astype(np.int64)
-    remainder = ONE - scaled.sum(axis=1)
-    largest = np.argmax(probabilities, axis=1)
-    scaled[np.arange(len(scaled)), largest] += remainder
+    remainder = ONE - row_sum(scaled)
+    uneven = np.flatnonzero(remainder)
+    largest = np.argmax(probabilities[uneven], axis=1)
+    scaled[uneven, largest] += remainder[uneven]
     return scaled
 
 

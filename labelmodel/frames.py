@@ -114,5 +114,5 @@ def _codes(name: str, values: AnyArray, known: AnyArray | None) -> tuple[AnyArra
         return distinct, codes
     unknown = np.setdiff1d(distinct, known)
     if len(unknown):
-        raise VotesError(f"{name} {unknown[0]!r} does not occur in the votes of the fit")
+        raise VotesError(f"{name} {unknown.tolist()[0]!r} does not occur in the votes of the fit")
     return known, np.searchsorted(known, distinct)[codes]

@@ -78,7 +78,7 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     index = index_votes(sums["votes"])
     gold = params.gold
     judged = one_hot(gold.gold, params.n_classes) * gold.counts[:, None]
-    gold_votes = sum_by_vote(gold, index, judged)
+    gold_votes = sum_by_vote(gold, index.numbers_of(gold), len(index), judged)
     balance = params.class_balance
     if not params.balance_given:
         balance = class_prior(to_float(sums["majority"]) / params.n_covered, judged.sum(axis=0))
@@ -129,7 +129,7 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     abstain = params.log_abstain
     scores = sum_over_votes(
         table,
-        params.index,
+        params.index.numbers_of(table),
         params.log_votes - abstain[params.index.lfs],
         lambda lfs, labels: params.log_unseen(lfs, labels) - abstain[lfs],
     )

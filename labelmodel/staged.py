@@ -22,7 +22,9 @@ from labelmodel.errors import ParametersError, VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Statistics
 
-ROWS_PER_BLOCK = 1 << 16
+MAX_ROWS_PER_BLOCK = 1 << 16
+CELLS_PER_BLOCK = 1 << 18
+"""Rows times classes of a block; its posteriors then stay in a processor's cache."""
 
 
 class State(Protocol):
@@ -141,7 +143,8 @@ def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> St
     return state
 
 
-def blocks_of(table: PatternTable, rows: int = ROWS_PER_BLOCK) -> list[PatternTable]:
+def blocks_of(table: PatternTable) -> list[PatternTable]:
     """Cut a table into blocks that share its memory; at least one."""
+    rows = min(MAX_ROWS_PER_BLOCK, max(CELLS_PER_BLOCK // table.n_classes, 1))
     starts: Iterable[int] = range(0, max(len(table), 1), rows)
     return [table.slice(start, start + rows) for start in starts]

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from labelmodel.arrays import IntArray, LabelArray, LFArray
+from labelmodel.arrays import IndexArray, IntArray, LabelArray, LFArray, NumberT
 from labelmodel.patterns import PatternTable
-
-NumberT = TypeVar("NumberT", np.float64, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +46,10 @@ class VoteIndex:
         numbers[self.lfs, self.labels] = np.arange(len(self), dtype=np.int32)
         return numbers
 
-    def numbers_of(self, table: PatternTable) -> LFArray:
-        """Position of each vote of a table, -1 for votes that do not occur; int32[nnz]."""
-        if not self.n_lfs:
-            return np.zeros(0, dtype=np.int32)
+    def numbers_of(self, table: PatternTable) -> IndexArray:
+        """Position of each vote of a table, -1 for votes that do not occur; int[nnz]."""
+        if len(self) == self.numbers.size:
+            return vote_cells(table)
         return self.numbers.reshape(-1).take(vote_cells(table))
 
     def by_lf(self, per_vote: npt.NDArray[NumberT]) -> npt.NDArray[NumberT]:
@@ -73,9 +70,10 @@ class VoteIndex:
         return per_vote[np.arange(len(self)), self.labels]
 
 
-def vote_cells(table: PatternTable) -> IntArray:
-    """Each vote of a table as LF * k + label, int64[nnz]."""
-    cells: IntArray = table.lfs * np.int64(table.n_classes)
+def vote_cells(table: PatternTable) -> IndexArray:
+    """Each vote of a table as LF * k + label, int[nnz]; of 32 bits where they suffice."""
+    fits = table.n_lfs * table.n_classes < 2**31
+    cells: IndexArray = table.lfs * (np.int32 if fits else np.int64)(table.n_classes)
     cells += table.labels
     return cells
 

@@ -160,5 +160,5 @@ def _shares(table: PatternTable, state: WeightedVoteState) -> FloatArray:
         rows * k + table.labels, weights=state.weights[table.lfs], minlength=len(table) * k
     ).reshape(-1, k)
     total = sums.sum(axis=1, keepdims=True)
-    shares: FloatArray = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0.0)
+    shares: FloatArray = sums / np.where(total > 0.0, total, 1.0)
     return shares
