@@ -80,8 +80,8 @@ def sum_over_votes(
     """
     new = np.flatnonzero(numbers < 0)
     if len(new):
-        cells, group = np.unique(vote_cells(table)[new], return_inverse=True)
-        cells = cells.astype(np.int64)
+        unseen_cells = vote_cells(table)[new].astype(np.int64)
+        cells, group = np.unique(unseen_cells, return_inverse=True)
         numbers = numbers.copy()
         numbers[new] = len(per_vote) + group
         rows = unseen(cells // table.n_classes, cells % table.n_classes)

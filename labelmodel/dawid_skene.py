@@ -7,6 +7,7 @@ import numpy as np
 from labelmodel.arrays import FloatArray
 from labelmodel.em import MIN_PROBABILITY, EMModel, EMState, EMTerms
 from labelmodel.errors import VotesError
+from labelmodel.validation import check_at_least_zero
 
 
 class DawidSkene(EMModel):
@@ -58,9 +59,8 @@ class DawidSkene(EMModel):
     def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
         """State before any statistics."""
         if self.abstain not in ("missing", "symbol"):
-            raise VotesError(f'{self.abstain=} is neither "missing" nor "symbol"')
-        if not self.smoothing >= 0.0:
-            raise VotesError(f"{self.smoothing=} must not be negative")
+            raise VotesError(f'abstain={self.abstain!r} is neither "missing" nor "symbol"')
+        check_at_least_zero(smoothing=self.smoothing)
         return super().initial_state(n_lfs, n_classes)
 
     def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:

@@ -197,6 +197,8 @@ class EMModel(StagedModel[EMState]):
 
     def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
         """State before any statistics."""
+        if self.max_iter < 1:
+            raise VotesError(f"max_iter={self.max_iter}: EM needs one round or more")
         balance = np.full(n_classes, 1.0 / n_classes)
         if self.class_balance is not None and not self._balance_from_gold:
             balance = checked_balance(self.class_balance, n_classes)

@@ -6,6 +6,7 @@ import numpy as np
 
 from labelmodel.arrays import FloatArray
 from labelmodel.em import MIN_PROBABILITY, EMModel, EMState, EMTerms
+from labelmodel.validation import check_at_least_zero
 
 
 class OneCoin(EMModel):
@@ -47,6 +48,11 @@ class OneCoin(EMModel):
     ) -> None:
         super().__init__(n_classes, class_balance=class_balance, max_iter=max_iter, tol=tol)
         self.smoothing = smoothing
+
+    def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
+        """State before any statistics."""
+        check_at_least_zero(smoothing=self.smoothing)
+        return super().initial_state(n_lfs, n_classes)
 
     def _right_and_total(
         self, vote_mass: FloatArray, state: EMState

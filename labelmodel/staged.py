@@ -8,9 +8,11 @@ a distributed fit drives the same functions, with the state as a side input.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
 from operator import add
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -112,14 +114,16 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
         return self
 
     def _fit(self, table: PatternTable) -> None:
-        self.set_state(fit_blocks(self, blocks_of(table)))
+        self.set_state(fit_blocks(self, blocks_of(table), os.cpu_count() or 1))
 
     def _posteriors(self, table: PatternTable) -> FloatArray:
         blocks = blocks_of(table)
         return np.concatenate([self.posteriors(block, self.state_) for block in blocks])
 
 
-def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> StateT:
+def fit_blocks(
+    model: StagedModel[StateT], blocks: Sequence[PatternTable], n_threads: int = 1
+) -> StateT:
     """Fit in memory: all stages over blocks of patterns.
 
     Parameters
@@ -128,6 +132,8 @@ def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> St
         Its constructor's parameters; the model itself is not changed.
     blocks : sequence of PatternTable
         At least one; how records are divided among them does not change a bit of the result.
+    n_threads : int
+        Threads that share the blocks; numpy and scipy let them run side by side.
 
     Returns
     -------
@@ -137,10 +143,17 @@ def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> St
     if not blocks:
         raise VotesError("a fit needs at least one block of patterns, which may be empty")
     state = model.initial_state(blocks[0].n_lfs, blocks[0].n_classes)
-    while state.stage != "done":
-        statistics = reduce(add, (model.expected_counts(block, state) for block in blocks))
-        state = model.m_step(statistics, state)
+    n_threads = min(n_threads, len(blocks))
+    shares = [blocks[first::n_threads] for first in range(n_threads)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        while state.stage != "done":
+            sums = pool.map(partial(_sum, model, state), shares)
+            state = model.m_step(reduce(add, sums), state)
     return state
+
+
+def _sum(model: StagedModel[StateT], state: StateT, blocks: Sequence[PatternTable]) -> Statistics:
+    return reduce(add, (model.expected_counts(block, state) for block in blocks))
 
 
 def blocks_of(table: PatternTable) -> list[PatternTable]:

@@ -79,6 +79,13 @@ def checked_counts(counts: AnyArray | None, n: int) -> IntArray:
     return values.astype(np.int64)
 
 
+def check_at_least_zero(**parameters: float) -> None:
+    """Raise `VotesError` for a parameter that is negative or no number."""
+    for name, value in parameters.items():
+        if not value >= 0:
+            raise VotesError(f"{name}={value} must be zero or more")
+
+
 def checked_balance(class_balance: AnyArray | str, n_classes: int) -> FloatArray:
     """Class balance as float64[k] that sums to one."""
     if isinstance(class_balance, str):

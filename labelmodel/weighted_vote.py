@@ -14,7 +14,7 @@ from labelmodel.fixedpoint import check_record_count, quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel
 from labelmodel.state import Statistics
-from labelmodel.validation import checked_balance
+from labelmodel.validation import check_at_least_zero, checked_balance
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class WeightedVote(StagedModel[WeightedVoteState]):
 
     def initial_state(self, n_lfs: int, n_classes: int) -> WeightedVoteState:
         """Equal or given weights."""
+        check_at_least_zero(n_rounds=self.n_rounds)
         weights = np.ones(n_lfs) if self.weights is None else np.array(self.weights, np.float64)
         if weights.shape != (n_lfs,) or not (np.isfinite(weights) & (weights >= 0.0)).all():
             raise VotesError(f"weights must be {n_lfs} finite non-negative numbers, got {weights}")

@@ -241,7 +241,7 @@ def test_a_collapsed_fit_falls_back_to_majority_vote():
 def test_a_fit_that_falls_back_warns(monkeypatch):
     votes = from_dense(simulated_lfs(n=50)[0])
     params = replace(fit_blocks(LabelModel(), [votes]), fallback="for the test")
-    monkeypatch.setattr("labelmodel.staged.fit_blocks", lambda model, blocks: params)
+    monkeypatch.setattr("labelmodel.staged.fit_blocks", lambda *arguments: params)
     with pytest.warns(ConvergenceWarning, match="for the test"):
         LabelModel(3).fit(simulated_lfs(n=50)[0])
 
