@@ -5,7 +5,8 @@ from __future__ import annotations
 from labelmodel.analysis import LFAnalysis, analyse
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
 from labelmodel.dawid_skene import DawidSkene
-from labelmodel.em import EMModel, EMState, EMTerms
+from labelmodel.em import EMModel
+from labelmodel.em_state import EMState, EMTerms
 from labelmodel.errors import (
     ConvergenceWarning,
     LabelModelError,

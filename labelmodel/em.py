@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IndexArray, IntArray, log_sum_exp
+from labelmodel.arrays import FloatArray, IndexArray, log_sum_exp
 from labelmodel.blocks import (
     clamp_gold,
     covered_patterns,
@@ -24,6 +24,7 @@ from labelmodel.blocks import (
     vote_counts,
     vote_shares,
 )
+from labelmodel.em_state import MIN_PROBABILITY, EMState, EMTerms
 from labelmodel.errors import ConvergenceWarning, VotesError
 from labelmodel.fixedpoint import (
     check_record_count,
@@ -37,88 +38,6 @@ from labelmodel.staged import StagedModel
 from labelmodel.state import Statistics
 from labelmodel.validation import checked_balance
 from labelmodel.vote_index import VoteIndex, index_votes, no_votes
-
-MIN_PROBABILITY = 1e-10
-"""Floor of probabilities before their logarithm is taken."""
-
-
-@dataclass(frozen=True)
-class EMTerms:
-    """What an M step makes of the posterior mass.
-
-    Attributes
-    ----------
-    class_balance : float64[k]
-    log_balance : float64[k]
-        What enters the score for the class balance.
-    log_votes : float64[S, k]
-        What enters for a vote, less what would have entered for abstaining.
-    log_abstain : float64[m, k] or float64[0, k]
-        What enters for a source that does not vote; no rows where that says nothing.
-    log_prior : float
-        What the objective adds to the log-likelihood: the log-density of the parameters under
-        their prior, or minus the divergence of their posterior from it.
-    """
-
-    class_balance: FloatArray
-    log_balance: FloatArray
-    log_votes: FloatArray
-    log_abstain: FloatArray
-    log_prior: float
-
-
-@dataclass(frozen=True)
-class EMState:
-    """State of an EM fit.
-
-    Attributes
-    ----------
-    stage : {"start", "em", "done"}
-    n_lfs, n_classes : int
-    class_balance : float64[k]
-    index : VoteIndex
-        The S votes that occur.
-    n_votes : int
-        Votes over all records.
-    log_base : float64[k]
-        Score of a record before its votes.
-    log_votes : float64[S, k]
-        What a vote adds to the score.
-    log_unseen : float64[k, k]
-        Log-probability of a vote by class over all sources, [vote, class].
-    log_abstain : float64[m, k] or float64[0, k]
-        The part of `log_base` that a vote of the source takes back; no rows for none.
-    log_prior : float
-        Part of the objective that does not depend on the votes.
-    rounds : int
-        E steps so far; the first gives vote shares.
-    objective : tuple of float
-        After each E step but the first.
-    converged : bool
-    lf_accuracy : float64[m]
-        Posterior-weighted share of each source's votes that are right; nan without votes.
-    """
-
-    stage: str
-    n_lfs: int
-    n_classes: int
-    class_balance: FloatArray
-    index: VoteIndex
-    n_votes: int
-    log_base: FloatArray
-    log_votes: FloatArray
-    log_unseen: FloatArray
-    log_abstain: FloatArray
-    log_prior: float
-    rounds: int
-    objective: tuple[float, ...]
-    converged: bool
-    lf_accuracy: FloatArray
-
-    def unseen_votes(self, lfs: IntArray, labels: IntArray) -> FloatArray:
-        """What votes that the fit never saw add, float64[u, k]: what an average source's would."""
-        rows = self.log_unseen[labels]
-        return rows - self.log_abstain[lfs] if len(self.log_abstain) else rows
 
 
 class EMModel(StagedModel[EMState]):

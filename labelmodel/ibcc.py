@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from labelmodel.arrays import FloatArray
-from labelmodel.em import EMModel, EMState, EMTerms
+from labelmodel.em import EMModel
+from labelmodel.em_state import EMState, EMTerms
 from labelmodel.errors import VotesError
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from labelmodel.arrays import FloatArray
-from labelmodel.em import MIN_PROBABILITY, EMModel, EMState, EMTerms
+from labelmodel.em import EMModel
+from labelmodel.em_state import MIN_PROBABILITY, EMState, EMTerms
 from labelmodel.validation import check_at_least_zero
 
 
