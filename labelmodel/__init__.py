@@ -5,6 +5,7 @@ from __future__ import annotations
 from labelmodel.analysis import LFAnalysis, analyse
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
 from labelmodel.dawid_skene import DawidSkene
+from labelmodel.ebcc import EBCC
 from labelmodel.em import EMModel
 from labelmodel.em_state import EMState, EMTerms
 from labelmodel.errors import (
@@ -38,6 +39,7 @@ from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
+    "EBCC",
     "IBCC",
     "MODELS",
     "BaseLabelModel",

@@ -1,8 +1,13 @@
-"""What travels between the steps of `em`: the terms of an M step, and the state of a fit."""
+"""What travels between the steps of `em`: the terms of an M step, and the state of a fit.
+
+There are c cells: the classes, or the subtypes of the first class, of the second and so on.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from labelmodel.arrays import FloatArray, IntArray
 from labelmodel.vote_index import VoteIndex
@@ -18,11 +23,11 @@ class EMTerms:
     Attributes
     ----------
     class_balance : float64[k]
-    log_balance : float64[k]
+    log_balance : float64[c]
         What enters the score for the class balance.
-    log_votes : float64[S, k]
+    log_votes : float64[S, c]
         What enters for a vote, less what would have entered for abstaining.
-    log_abstain : float64[m, k] or float64[0, k]
+    log_abstain : float64[m, c] or float64[0, c]
         What enters for a source that does not vote; no rows where that says nothing.
     log_prior : float
         What the objective adds to the log-likelihood: the log-density of the parameters under
@@ -49,13 +54,13 @@ class EMState:
         The S votes that occur.
     n_votes : int
         Votes over all records.
-    log_base : float64[k]
+    log_base : float64[c]
         Score of a record before its votes.
-    log_votes : float64[S, k]
+    log_votes : float64[S, c]
         What a vote adds to the score.
     log_unseen : float64[k, k]
         Log-probability of a vote by class over all sources, [vote, class].
-    log_abstain : float64[m, k] or float64[0, k]
+    log_abstain : float64[m, c] or float64[0, c]
         The part of `log_base` that a vote of the source takes back; no rows for none.
     log_prior : float
         Part of the objective that does not depend on the votes.
@@ -85,6 +90,7 @@ class EMState:
     lf_accuracy: FloatArray
 
     def unseen_votes(self, lfs: IntArray, labels: IntArray) -> FloatArray:
-        """What votes that the fit never saw add, float64[u, k]: what an average source's would."""
-        rows = self.log_unseen[labels]
+        """What votes that the fit never saw add, float64[u, c]: what an average source's would."""
+        subtypes = len(self.log_base) // self.n_classes
+        rows = np.repeat(self.log_unseen[labels], subtypes, axis=1)
         return rows - self.log_abstain[lfs] if len(self.log_abstain) else rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labelmodel.dawid_skene import DawidSkene
+from labelmodel.ebcc import EBCC
 from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
 from labelmodel.majority import MajorityVote
@@ -21,4 +22,5 @@ MODELS: dict[str, type[StagedModel[Any]]] = {
     "one_coin": OneCoin,
     "class_conditional_one_coin": ClassConditionalOneCoin,
     "ibcc": IBCC,
+    "ebcc": EBCC,
 }

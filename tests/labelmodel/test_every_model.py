@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
 from labelmodel import (
+    EBCC,
     MODELS,
     LabelModelWarning,
     NotFittedError,
@@ -24,6 +25,10 @@ from labelmodel import (
 
 SIMULATIONS = [simulated_lfs, simulated_crowd]
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+# A random start depends on the votes, and with it which of several optima is found.
+without_chance = pytest.mark.parametrize(
+    "model", [model for model in MODELS.values() if model is not EBCC]
+)
 every_simulation = pytest.mark.parametrize("simulate", SIMULATIONS)
 
 
@@ -69,7 +74,7 @@ def test_order_of_records_and_blocks_does_not_change_a_bit(model, simulate):
     assert written(in_blocks) == written(whole)
 
 
-@every_model
+@without_chance
 @every_simulation
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
