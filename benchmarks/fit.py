@@ -67,10 +67,11 @@ def fit(name, tasks, annotators, per_task):
         shape=(sampled, annotators),
     )
     guess = model.predict_proba(matrix)[:, 1] > 0.5
+    found, possible = np.mean(guess == truth[:sampled]), np.mean(best[:sampled] == truth[:sampled])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"| {name} | {counted:.1f} s | {fitted:.1f} s | {len(lfs) * ROUNDS / fitted:.3g} "
-        f"| {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB "
-        f"| {np.mean(guess == truth[:sampled]):.4f} | {np.mean(best[:sampled] == truth[:sampled]):.4f} |",
+        f"| {memory:.1f} GB | {found:.4f} | {possible:.4f} |",
         flush=True,
     )
     return indptr, lfs, labels, counted + fitted
