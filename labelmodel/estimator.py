@@ -10,13 +10,14 @@ class Estimator:
     """Parameters are the keywords of `__init__`, stored under their names and checked in `fit`."""
 
     @classmethod
-    def _parameter_defaults(cls) -> dict[str, Any]:  # Any: parameters are of any type
+    def parameter_defaults(cls) -> dict[str, Any]:  # Any: parameters are of any type
+        """Default of each parameter by name; `inspect.Parameter.empty` where there is none."""
         parameters = inspect.signature(cls).parameters.values()
         return {parameter.name: parameter.default for parameter in parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name; `deep` is accepted for scikit-learn, no model holds another."""
-        return {name: getattr(self, name) for name in self._parameter_defaults()}
+        return {name: getattr(self, name) for name in self.parameter_defaults()}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters by name; they count from the next `fit`.
@@ -26,7 +27,7 @@ class Estimator:
         ValueError
             A name that is no parameter.
         """
-        known = self._parameter_defaults()
+        known = self.parameter_defaults()
         for name, value in params.items():
             if name not in known:
                 raise ValueError(
@@ -36,7 +37,7 @@ class Estimator:
         return self
 
     def __repr__(self) -> str:
-        defaults = self._parameter_defaults()
+        defaults = self.parameter_defaults()
         changed = [
             f"{name}={value!r}"
             for name, value in self.get_params().items()
