@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -75,17 +76,20 @@ class FitLabelModel(beam.PTransform):
         # One fit for all records, however they are windowed.
         blocks = blocks | "Unwindow" >> beam.WindowInto(GlobalWindows())
         once = blocks.pipeline | "Once" >> beam.Create([0])
+        sizes = (
+            blocks
+            | "Sizes" >> beam.Map(lambda block: block.num_rows).with_output_types(int)
+            | "Patterns" >> beam.CombineGlobally(_SumFn()).without_defaults()
+        )
+        side: dict[str, Any] = {"patterns": beam.pvalue.AsSingleton(sizes, default_value=0)}
+        if self._outcomes is not None:
+            side["outcomes"] = beam.pvalue.AsSingleton(self._outcomes)
         plan = once | "Plan" >> beam.Map(
             _plan,
-            patterns=beam.pvalue.AsSingleton(
-                blocks | "Sizes" >> beam.Map(lambda block: block.num_rows).with_output_types(int)
-                | "Patterns" >> beam.CombineGlobally(_SumFn())
-            ),
             most=self._model.gather_patterns if self._may_stay else None,
             max_fault_rate=self._max_fault_rate,
-            **({} if self._outcomes is None
-               else {"outcomes": beam.pvalue.AsSingleton(self._outcomes)}),
-        ).with_output_types(FitPlan)  # fmt: skip
+            **side,
+        ).with_output_types(FitPlan)
         the_plan = beam.pvalue.AsSingleton(plan)
         few = blocks | "Gather" >> beam.FlatMap(_if_gathered, the_plan).with_output_types(
             pa.RecordBatch
