@@ -1,4 +1,4 @@
-"""Quality of the default label model on real votes: prints the tables of docs/labelmodel.md.
+"""Quality of the label models on real votes: prints the tables of docs/labelmodel.md.
 
 Run it as `python -m benchmarks.quality` from the root of the repository. The data sets are
 found through the environment variable LABELMILL_DATA, or in ../shared/data beside the
@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
-from labelmodel import LabelModel, MajorityVote, accuracy, ece, from_long, log_loss
+from labelmodel import (
+    MODELS,
+    BaseLabelModel,
+    DawidSkene,
+    LabelModel,
+    MajorityVote,
+    accuracy,
+    ece,
+    from_long,
+    log_loss,
+)
 
 LF_SETS = ("hausa", "rna_titles", "semeval", "spouse", "tennis", "trec", "yelp7600", "youtube")
 CROWD_SETS = ("d_product", "dog", "face", "snow_rte", "spectral_web", "zencrowd_all")
@@ -111,6 +122,24 @@ def report(folder: Path) -> Iterator[str]:
     yield "\n| crowd | majority vote | default |"
     yield "|---|---|---|"
     yield from _rows(CROWD_SETS, crowd_table)
+    yield "\n| model, mean of the sets | labeling functions | crowds |"
+    yield "|---|---|---|"
+    for name, model in MODELS.items():
+        yield _model_row(f"`{name}`", folder, model)
+    symbol = partial(DawidSkene, abstain="symbol")
+    yield _model_row("`dawid_skene`, abstain as symbol", folder, symbol)
+
+
+def _model_row(title: str, folder: Path, model: Callable[[int], BaseLabelModel]) -> str:
+    """Mean scores of a model over the sets of labeling functions, and over the crowds."""
+    cells = []
+    for names, load in ((LF_SETS, load_lf), (CROWD_SETS, load_crowd)):
+        found = []
+        for name in names:
+            votes, gold, n_classes = load(folder, name)
+            found.append(scores(model(n_classes).fit(votes).predict_proba(votes), gold))
+        cells.append("{:.4f} / {:.3f} / {:.3f}".format(*np.mean(found, axis=0)))
+    return f"| {title} | " + " | ".join(cells) + " |"
 
 
 def main() -> int:

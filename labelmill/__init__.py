@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labelmill.comparing import compare as compare
     from labelmill.datafiles import data_file as data_file
     from labelmill.datafiles import resource as resource
+    from labelmill.dataset import open_faults as open_faults
     from labelmill.dataset import open_labels as open_labels
     from labelmill.embedding import near_examples as near_examples
     from labelmill.lookups import lookup as lookup
@@ -42,6 +43,7 @@ _LATER = {
     "near_examples": "embedding",
     "none_of": "combining",
     "not_": "combining",
+    "open_faults": "dataset",
     "open_labels": "dataset",
     "prompted": "prompts",
     "resource": "datafiles",
@@ -65,6 +67,7 @@ __all__ = [
     "near_examples",
     "none_of",
     "not_",
+    "open_faults",
     "open_labels",
     "prompted",
     "regex",

@@ -7,7 +7,7 @@ where a job gives a time limit. Combinations follow from the votes of their part
 
 from __future__ import annotations
 
-import difflib
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,20 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from labelmill.calling import (
-    ABSTAINED,
-    FAULTED,
-    INVALID,
-    BatchView,
-    Called,
-    Caller,
-    Codes,
-    VoteEncoder,
-    Wrong,
-)
+from labelmill.batchview import BatchView
+from labelmill.calling import Called, Caller
 from labelmill.combining import Combination, Combiner, with_parts
+from labelmill.encoding import ABSTAINED, FAULTED, INVALID, Codes, VoteEncoder, Wrong
 from labelmill.errors import LabelingFunctionError, LabelmillError
-from labelmill.guard import Guard
+from labelmill.guard import Guard, Stops
 from labelmill.labeling import (
     AnyLabelingFunction,
     BatchFunction,
@@ -43,11 +35,12 @@ from labelmill.labeling import (
 from labelmill.matching import MatcherSet
 from labelmill.outcomes import Fault, Outcomes, Times, bucket_of
 from labelmill.records import ID
+from labelmill.suggestion import did_you_mean
 from labelmill.votes import LFTable, pack_sparse_votes, votes_schema
 
 Ints = npt.NDArray[np.int64]
 
-__all__ = ["Applied", "Fault", "FunctionSet", "Outcomes", "apply_functions"]
+__all__ = ["Applied", "Fault", "FunctionSet", "Outcomes", "Stops", "apply_functions"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +89,8 @@ class FunctionSet:
         self._caller = Caller(table.class_names)
         self._guard = None if guarded_by is None else Guard(guarded_by, self._every, limit)
         self._pool = ThreadPoolExecutor(1, "labelmill-guard") if self._guard else None
+        self._asking = threading.Lock()
+        self.closed = False
         self._schemas = {g: votes_schema(table, gold=g) for g in (False, True)}
         labels = labels_of(self._every, table.class_names)
         matchers = {n: lf for n, lf in enumerate(self._every) if isinstance(lf, Matcher)}
@@ -141,7 +136,11 @@ class FunctionSet:
         return "" if self._guard is None else self._guard.printed()
 
     def close(self) -> None:
-        """End the process of the functions, if there is one; it ends with this object anyway."""
+        """End the process of the functions, if there is one, whatever it is doing.
+
+        It ends with this object anyway. A batch that another thread is applying is an error there.
+        """
+        self.closed = True
         if self._guard is not None:
             self._guard.close()
 
@@ -152,6 +151,7 @@ class FunctionSet:
         gold: pa.Array | None = None,
         max_faults: int = 100,
         ask: bool = True,
+        stops: Stops | None = None,
     ) -> Applied:
         """Run every function over `batch`.
 
@@ -160,27 +160,28 @@ class FunctionSet:
             gold: Optional int16 class indices to carry along, shape (rows,).
             max_faults: Samples of faults and invalid results to keep per function.
             ask: Whether functions that cost money are asked; else it is estimated what they cost.
+            stops: What functions did not return from in batches before, such as those of the
+                same shard; this batch is added. By default each batch is judged alone.
 
         Returns:
             Votes, exact counts and samples.
         """
+        stops = Stops() if stops is None else stops
         found = _Found(batch, len(self._every))
         pending: Future[list[Called]] | None = None
         if self._guarded and self._guard is not None and self._pool is not None:
             tasks = [(n, None) for n in self._guarded]
-            pending = self._pool.submit(self._guard.run, batch, tasks, max_faults)
-        try:
-            unsure = self._matchers.scan(batch, found)
-            view = BatchView(batch)
-            for n in self._unguarded:
-                found.add(n, None, self._caller.call(self._every[n], view, max_faults=max_faults))
-            for group, positions in self._groups:
-                self._ask_group(group, positions, batch, found, max_faults)
-        finally:
-            called = [] if pending is None else pending.result()
+            pending = self._pool.submit(self._guard.run, batch, tasks, max_faults, stops)
+        unsure = self._matchers.scan(batch, found)
+        view = BatchView(batch)
+        for n in self._unguarded:
+            found.add(n, None, self._caller.call(self._every[n], view, max_faults=max_faults))
+        for group, positions in self._groups:
+            self._ask_group(group, positions, batch, found, max_faults)
+        called = [] if pending is None else pending.result()
         for n, result in zip(self._guarded, called, strict=True):
             found.add(n, None, result)
-        self._confirm(batch, unsure, found, max_faults)
+        self._confirm(batch, unsure, found, max_faults, stops)
         for n in self._combined_early:
             self._combine(n, found, max_faults)
         self._ask_paid(batch, found, max_faults, ask)
@@ -206,7 +207,8 @@ class FunctionSet:
             if len(found.faults[n]) < max_faults:
                 record_id = str(batch.column(ID)[row].as_py())
                 fault = self._caller.fault(self._every[n].name, record_id, Wrong(value))
-                said = f"the table has {value!r:.200} for this item, which is no class"
+                hint = did_you_mean(value, self.table.class_names)
+                said = f"the table has {value!r:.200} for this item, which is no class{hint}"
                 if isinstance(value, tuple):
                     said = f"the table has different votes for this item: {value!r:.200}"
                 found.faults[n][row] = replace(fault, message=said)
@@ -218,6 +220,7 @@ class FunctionSet:
         unsure: Mapping[int, Ints],
         found: _Found,
         max_faults: int,
+        stops: Stops,
     ) -> None:
         """Settle with `re` where the scan could not: here where that is sure to end soon."""
         risky = []
@@ -234,7 +237,7 @@ class FunctionSet:
                 found.spent([n], time.perf_counter() - started)
         if risky and self._guard is not None:
             for (n, rows), called in zip(
-                risky, self._guard.run(batch, risky, max_faults), strict=True
+                risky, self._guard.run(batch, risky, max_faults, stops), strict=True
             ):
                 called.codes[called.codes >= 0] = self._labels[n]
                 found.add(n, rows, called)
@@ -273,13 +276,14 @@ class FunctionSet:
             if not ask:
                 found.estimates[lf.name] = lf.estimate(part)
                 continue
-            before = lf.usage()
-            try:
-                called = self._caller.call(lf, BatchView(part), max_faults=max_faults)
-            except LabelmillError as error:
-                raise type(error)(f"labeling function {lf.name!r}: {error}") from error
+            with self._asking:  # what one batch used would count for another as well
+                before = lf.usage()
+                try:
+                    called = self._caller.call(lf, BatchView(part), max_faults=max_faults)
+                except LabelmillError as error:
+                    raise type(error)(f"labeling function {lf.name!r}: {error}") from error
+                after = lf.usage()
             found.add(n, rows, called)
-            after = lf.usage()
             found.usage[lf.name] = {name: after[name] - before[name] for name in after}
 
     def _assemble(self, batch: pa.RecordBatch, found: _Found, gold: pa.Array | None) -> Applied:
@@ -334,11 +338,9 @@ def labels_of(every: Sequence[Any], class_names: Sequence[str]) -> dict[int, int
 def _code_of(name: str, label: str | int, encoder: VoteEncoder, class_names: Sequence[str]) -> int:
     code = encoder.code(label)
     if code < 0:
-        close = difflib.get_close_matches(str(label), class_names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "add it to `labels`"
         raise LabelingFunctionError(
             f"labeling function {name!r} votes for {label!r}, which is not a class of this job "
-            f"({', '.join(class_names)}); {hint}"
+            f"({', '.join(class_names)}){did_you_mean(label, class_names, 'add it to `labels`')}"
         )
     return code
 

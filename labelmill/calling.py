@@ -7,32 +7,36 @@ it raises costs the record it was raised on. Used in the process that applies th
 
 from __future__ import annotations
 
-import copy
-import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from labelmill.errors import LabelmillError
+from labelmill.batchview import BatchView, FailedRecord, Watch, is_ctrl_c
+from labelmill.encoding import (
+    ABSTAINED,
+    FAILED,
+    FAULTED,
+    Codes,
+    Problems,
+    VoteEncoder,
+    Wrong,
+)
+from labelmill.errors import LabelingFunctionError, LabelmillError
 from labelmill.labeling import (
     AnyLabelingFunction,
     BatchFunction,
     LabelingFunction,
+    LoadsFirst,
     takes_batches,
 )
 from labelmill.outcomes import Fault, bucket_of
-from labelmill.records import ID, EditableRecord, Record, iterate_records
-
-ABSTAINED, FAULTED, INVALID = -1, -2, -3
-Codes = npt.NDArray[np.int16]
+from labelmill.suggestion import did_you_mean
 
 _TEXT_LIMIT = 500
 _SEGMENT = 256
@@ -60,48 +64,6 @@ class Called:
     times: dict[int, int] = field(default_factory=dict)
 
 
-class BatchView:
-    """What several functions share of one batch, each built when first asked for."""
-
-    def __init__(self, batch: pa.RecordBatch) -> None:
-        self.batch = batch
-        self._shared: list[Record] | None = None
-        self._nested = any(pa.types.is_nested(column.type) for column in batch.schema)
-        self._chains: dict[tuple[int, ...], list[Any]] = {}
-        self.progress: Sequence[Any] = ()
-        """What is being filled, one value per record: how far the work is."""
-
-    def id_of(self, row: int) -> str:
-        """Return a record's id."""
-        return str(self.batch.column(ID)[row].as_py())
-
-    @property
-    def records(self) -> list[Record]:
-        """The records; where they hold lists, new ones, so that nobody edits another's."""
-        if self._nested:
-            return list(iterate_records(self.batch))
-        if self._shared is None:
-            self._shared = list(iterate_records(self.batch))
-        return self._shared
-
-    def preprocessed(self, pre: tuple[Callable[[Any], Any], ...]) -> list[Any]:
-        """Return the records after the preprocessors `pre`, each run once per record."""
-        if not pre:
-            return self.records
-        key = tuple(id(step) for step in pre)
-        if key not in self._chains:
-            before = self.preprocessed(pre[:-1])
-            done: list[Any] = []
-            self.progress = done
-            step = pre[-1]
-            for start in range(0, len(before), _MAPPED_TOGETHER):
-                part = before[start : start + _MAPPED_TOGETHER]
-                mapped = _map_batch(step, part)
-                done.extend(mapped if mapped is not None else (_try(step, x) for x in part))
-            self._chains[key] = done
-        return self._chains[key]
-
-
 class Caller:
     """Calls functions and encodes what they return.
 
@@ -111,28 +73,25 @@ class Caller:
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._class_names = tuple(class_names)
+        names = ", ".join(class_names)
+        self._classes = f"classes: {names}, or an index below {len(self._class_names)}"
         self._encoder = VoteEncoder(class_names)
 
-    def call(
-        self,
-        lf: AnyLabelingFunction,
-        view: BatchView,
-        *,
-        max_faults: int,
-        watch: Callable[[int], None] | None = None,
-    ) -> Called:
+    def call(self, lf: AnyLabelingFunction, view: BatchView, *, max_faults: int) -> Called:
         """Call `lf` on the records of `view`.
 
         Args:
             lf: A function that is no matcher.
             view: The batch.
             max_faults: Samples of faults and invalid results to keep.
-            watch: Told the number of each record before it is seen, when a crash is looked for.
         """
         started = time.perf_counter()
         called = Called(np.full(view.batch.num_rows, ABSTAINED, dtype=np.int16))
-        problems: _Problems = {}
+        problems: Problems = {}
         if takes_batches(lf):
+            _load(lf)
+            if view.watch is not None:
+                view.watch.ready()
             most = lf.batch_rows if isinstance(lf, BatchFunction) else 0
             for start in range(0, len(called.codes), most or max(len(called.codes), 1)):
                 codes = called.codes[start : start + most] if most else called.codes
@@ -142,7 +101,7 @@ class Caller:
                 mean = called.seconds * 1e9 / view.batch.num_rows
                 called.times[bucket_of(mean)] = view.batch.num_rows
         else:
-            self._call_rows(lf, view, called, problems, watch)
+            self._call_rows(lf, view, called, problems)
             called.seconds = time.perf_counter() - started
         for row in sorted(problems)[:max_faults]:
             called.faults[row] = self.fault(lf.name, view.id_of(row), problems[row])
@@ -156,8 +115,8 @@ class Caller:
                 record_id,
                 "invalid",
                 type(problem.value).__name__,
-                f"returned {_shown(repr, problem.value)}, which is no class; classes: "
-                f"{', '.join(self._class_names)}, or an index below {len(self._class_names)}",
+                f"returned {_shown(repr, problem.value)}, which is no class"
+                f"{did_you_mean(_shown(str, problem.value), self._class_names, self._classes)}",
             )
         return Fault(
             lf,
@@ -173,10 +132,10 @@ class Caller:
         lf: AnyLabelingFunction,
         view: BatchView,
         called: Called,
-        problems: _Problems,
-        watch: Callable[[int], None] | None,
+        problems: Problems,
     ) -> None:
         call, records, limit = _bound(lf, view)
+        watch = view.watch if view.watch is not None and view.watch.every_record else None
         results: list[Any] = []
         view.progress = results
         while len(results) < len(records):
@@ -187,11 +146,11 @@ class Caller:
                     _fill_timed(call, records, results, called.times, limit)
                 else:
                     _fill(call, records, results, called.times)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:  # SystemExit too: one function does not end the job
+                if is_ctrl_c(error):
+                    raise
                 problems[len(results)] = error
-                results.append(_FAILED)
+                results.append(FAILED)
         self._encoder.encode(results, called.codes, problems)
 
     def _call_batch(
@@ -200,17 +159,17 @@ class Caller:
         view: BatchView,
         start: int,
         codes: Codes,
-        problems: _Problems,
+        problems: Problems,
     ) -> None:
         """Call a batch function, halving the batch on error down to the faulty records."""
         batch = view.batch.slice(start, len(codes))
         view.progress = range(len(view.progress) + 1)  # one more call begins
         try:
             results = _votes_of(lf, batch)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            if isinstance(error, LabelmillError) and isinstance(lf, BatchFunction):
+            if is_ctrl_c(error) or (
+                isinstance(error, LabelmillError) and isinstance(lf, BatchFunction)
+            ):
                 raise  # a model that cannot be loaded, or refuses us, is no fault of a record
             if batch.num_rows <= 1:
                 codes[:] = FAULTED
@@ -227,7 +186,7 @@ class Caller:
             codes[:] = FAULTED
             problems.update(dict.fromkeys(range(start, start + batch.num_rows), wrong))
             return
-        local: _Problems = {}
+        local: Problems = {}
         self._encoder.encode_batch(results, codes, local)
         problems.update((start + row, problem) for row, problem in local.items())
 
@@ -236,21 +195,43 @@ def _bound(
     lf: AnyLabelingFunction, view: BatchView
 ) -> tuple[Callable[[Any], Any], list[Any], float | None]:
     """Return what to call, on what, and the nanoseconds that a record may take."""
+    records, watch = view.records, view.watch
     if not isinstance(lf, LabelingFunction):
-        return lf, view.records, None
+        if watch is not None:
+            watch.ready()
+        return lf, records, None
     fn, resources = lf.fn, lf.loaded_resources()
     call = fn if not resources else lambda x: fn(x, **resources)
-    records = view.preprocessed(lf.pre)
-    if lf.pre and any(type(record) is _Failed for record in records):
+    for step in lf.pre:
+        _load(step)
+    if watch is not None:
+        watch.ready()
+    prepared = view.preprocessed(records, lf.pre)
+    if lf.pre and any(type(record) is FailedRecord for record in prepared):
         call = _raising(call)
-    return call, records, None if lf.timeout is None else lf.timeout * 1e9
+    return call, prepared, None if lf.timeout is None else lf.timeout * 1e9
+
+
+def _load(lf: Any) -> None:
+    """Load what a function or preprocessor would load with its first record, which is not slow."""
+    try:
+        if isinstance(lf, LoadsFirst):
+            lf.load_first()
+        elif isinstance(lf, LabelingFunction):
+            lf.loaded_resources()
+    except LabelmillError:
+        raise
+    except Exception as error:
+        raise LabelingFunctionError(
+            f"what {lf!r:.200} needs cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _raising(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return `call` for records of which some have failed in a preprocessor."""
 
     def checked(record: Any) -> Any:
-        if type(record) is _Failed:
+        if type(record) is FailedRecord:
             raise record.error
         return call(record)
 
@@ -295,10 +276,10 @@ def _fill_watched(
     call: Callable[[Any], Any],
     records: list[Any],
     results: list[Any],
-    watch: Callable[[int], None],
+    watch: Watch,
 ) -> None:
     for position in range(len(results), len(records)):
-        watch(position)
+        watch.sees(position)
         results.append(call(records[position]))
 
 
@@ -337,169 +318,9 @@ def _as_sequence(result: Any) -> Any:
     )
 
 
-class VoteEncoder:
-    """Turns what functions return into codes.
-
-    Args:
-        class_names: The classes, in index order.
-    """
-
-    def __init__(self, class_names: Sequence[str]) -> None:
-        codes: dict[Any, int] = {None: ABSTAINED, -1: ABSTAINED}
-        codes.update((index, index) for index in range(len(class_names)))
-        codes.update((name, index) for index, name in enumerate(class_names))
-        self._codes = codes
-        self._n_classes = len(class_names)
-
-    def encode(self, results: list[Any], codes: Codes, problems: _Problems) -> None:
-        """Write the codes of `results`; the fast path has only known ints and names."""
-        types = set(map(type, results))
-        if types == {int}:
-            try:
-                numbers = np.fromiter(results, dtype=np.int64, count=len(results))
-                self._encode_numbers(numbers, codes, problems)
-                return
-            except OverflowError:  # larger than any index
-                pass
-        table = self._codes
-        if types <= _PLAIN:
-            codes[:] = [table.get(value, INVALID) for value in results]
-        else:
-            codes[:] = [self.code(value) for value in results]
-        for row in np.flatnonzero(codes == INVALID).tolist():
-            value = results[row]
-            if value is _FAILED:
-                codes[row] = FAULTED
-                continue
-            problems[row] = Wrong(value)
-
-    def encode_batch(self, results: Any, codes: Codes, problems: _Problems) -> None:
-        """Write the codes of a batch function's results: a list or an array.
-
-        An exception in a list stands for a record that could not be voted on.
-        """
-        if isinstance(results, pa.Array):
-            distinct = _distinct(results)
-            if distinct is None:
-                results = results.to_pylist()
-            else:
-                values, indices = distinct
-                table = np.array([self.code(v) for v in values] + [ABSTAINED], dtype=np.int16)
-                codes[:] = table[indices]
-                for row in np.flatnonzero(codes == INVALID).tolist():
-                    problems[row] = Wrong(values[indices[row]])
-                return
-        if isinstance(results, np.ndarray):
-            self._encode_numbers(results, codes, problems)
-            return
-        errors = {row: v for row, v in enumerate(results) if isinstance(v, BaseException)}
-        self.encode([_FAILED if row in errors else v for row, v in enumerate(results)]
-                    if errors else results, codes, problems)  # fmt: skip
-        problems.update(errors)
-
-    def _encode_numbers(
-        self, numbers: npt.NDArray[np.integer[Any]], codes: Codes, problems: _Problems
-    ) -> None:
-        known = (numbers >= 0) & (numbers < self._n_classes)
-        codes[:] = np.where(known, numbers, np.where(numbers == -1, ABSTAINED, INVALID))
-        for row in np.flatnonzero(codes == INVALID).tolist():
-            problems[row] = Wrong(numbers[row].item())
-
-    def code(self, value: Any) -> int:
-        """Return the code of one value."""
-        if isinstance(value, bool | np.bool_):
-            return INVALID
-        if isinstance(value, float | np.floating):
-            if not math.isfinite(value):
-                return ABSTAINED if math.isnan(value) else INVALID
-            return self._codes.get(int(value), INVALID) if value == int(value) else INVALID
-        if type(value).__name__ == "NAType":  # what pandas has for null
-            return ABSTAINED
-        try:
-            return self._codes.get(value, INVALID)
-        except Exception:  # unhashable, or its own __hash__ or __eq__ raises
-            return INVALID
-
-
-def _distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[np.int64]] | None:
-    """Return an array's distinct values, and the index of each element among them, -1 for null."""
-    kind = array.type
-    if not (pa.types.is_dictionary(kind) or pa.types.is_integer(kind) or pa.types.is_string(kind)
-            or pa.types.is_large_string(kind) or pa.types.is_null(kind)):  # fmt: skip
-        return None
-    if pa.types.is_null(kind):
-        return [], np.full(len(array), -1, dtype=np.int64)
-    encoded = array if pa.types.is_dictionary(kind) else pc.dictionary_encode(array)
-    indices = np.asarray(encoded.indices.cast(pa.int64()).fill_null(-1))
-    return encoded.dictionary.to_pylist(), indices
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A result that is no class."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """A record whose preprocessor raised."""
-
-    error: BaseException
-
-
-_MAPPED_TOGETHER = 256
-"""Records that `map_batch` gets at once: the time limit counts from one such call to the next."""
-
-_Problems = dict[int, "BaseException | Wrong"]
-_FAILED = object()
-_PLAIN = {int, str, type(None)}
-"""Types of results of which equal ones mean the same; True would be 1."""
-
-
-def _copied(x: Any) -> Any:
-    """Return what a step may add fields to, unseen by functions that share only those before."""
-    return copy.copy(x) if isinstance(x, Record | EditableRecord) else x
-
-
-def _try(step: Callable[[Any], Any], x: Any) -> Any:
-    if type(x) is _Failed:
-        return x
-    try:
-        return _checked(step, step(_copied(x)))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return _Failed(error)
-
-
-def _checked(step: Callable[[Any], Any], mapped: Any) -> Any:
-    """Return what a step made of a record; `map_batch` gives an exception for one it failed on."""
-    if mapped is None:
-        return _Failed(ValueError(f"preprocessor {step!r} returned None, not a record"))
-    return _Failed(mapped) if isinstance(mapped, BaseException) else mapped
-
-
-def _map_batch(step: Callable[[Any], Any], records: list[Any]) -> Iterator[Any] | None:
-    """Return what a step that takes many records at once makes of them; None to go one by one."""
-    mapper = getattr(step, "map_batch", None)
-    if mapper is None:
-        return None
-    good = [n for n, x in enumerate(records) if type(x) is not _Failed]
-    try:
-        mapped = list(mapper([_copied(records[n]) for n in good]))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return None
-    if len(mapped) != len(good):
-        return None
-    done = {n: _checked(step, x) for n, x in zip(good, mapped, strict=True)}
-    return (done.get(n, x) for n, x in enumerate(records))
-
-
 OWN_FILES = {
-    str(Path(__file__).with_name(f"{name}.py")) for name in ("calling", "guarded", "labeling")
+    str(Path(__file__).with_name(f"{name}.py"))
+    for name in ("batchview", "calling", "guarded", "labeling")
 }
 """Files whose frames stand between a function and whoever calls it; left out of tracebacks."""
 
@@ -514,7 +335,9 @@ def _shown(render: Callable[[Any], str], value: Any) -> str:
     """Return `value` as text that can be stored; code of its author's may run, and fail."""
     try:
         text = render(value)
-    except Exception as error:
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
         text = f"<{type(value).__name__} whose {render.__name__}() raised {type(error).__name__}>"
     return _storable(text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…")
 

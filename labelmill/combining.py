@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelmill.errors import LabelingFunctionError
-from labelmill.labeling import ABSTAIN
+from labelmill.labeling import ABSTAIN, NamedCallable
 
 Flags = npt.NDArray[np.bool_]
 
@@ -120,9 +120,10 @@ def _combination(
         )
     for part in of:
         function, _ = _plain(part)
-        if not (isinstance(function, str) or callable(function)):
+        if not (isinstance(function, str | NamedCallable)):
+            hint = "; decorate it with @labeling_function()" if callable(function) else ""
             raise LabelingFunctionError(
-                f"{word} {name!r}: {function!r} is no labeling function, nor the name of one"
+                f"{word} {name!r}: {function!r} is no labeling function, nor the name of one{hint}"
             )
     return Combination(name, label, tuple(of), least, word)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,14 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from labelmill.errors import LabelingFunctionError
 from labelmill.labeling import BatchFunction
+from labelmill.suggestion import did_you_mean
 
 Operand = str | int | float | bool | Decimal | dt.date | dt.datetime
 """What a column is compared with; a time may also be given as ISO 8601 text."""
@@ -128,7 +129,7 @@ class Comparison(BatchFunction):
     def _column(self, batch: pa.RecordBatch) -> pa.Array:
         top, *nested = self.field
         if top not in batch.schema.names:
-            raise self._error(f"there is no column {top!r}{_nearest(top, batch.schema.names)}")
+            raise self._error(f"there is no column {top!r}{did_you_mean(top, batch.schema.names)}")
         column = batch.column(top)
         for depth, name in enumerate(nested, 1):
             names = [f.name for f in column.type] if pt.is_struct(column.type) else []
@@ -174,10 +175,10 @@ class Comparison(BatchFunction):
         raise self._error(f"{self._is(column)}, which cannot be compared")
 
     def _any_element(self, column: pa.Array) -> pa.Array:
-        found = self._holds(_plain_layout(column.flatten()), "==")
-        rows = np.asarray(pc.list_parent_indices(column))[np.asarray(pc.fill_null(found, False))]
+        elements, rows = elements_of(column)
+        found = self._holds(_plain_layout(elements), "==")
         holds = np.zeros(len(column), dtype=np.bool_)
-        holds[rows] = True
+        holds[rows[np.asarray(pc.fill_null(found, False))]] = True
         return pa.array(holds, mask=np.asarray(column.is_null()))
 
     def _require(self, column: pa.Array, kinds: type | tuple[type, ...], what: str) -> None:
@@ -253,7 +254,7 @@ def compare(
     if op not in OPERATORS:
         known = ", ".join(OPERATORS)
         meant = _OTHER_SPELLINGS.get(str(op), str(op))
-        raise error(f"unknown op {op!r}{_nearest(meant, OPERATORS)} (one of: {known})")
+        raise error(f"unknown op {op!r}{did_you_mean(meant, OPERATORS)} (one of: {known})")
     path = (field,) if isinstance(field, str) else tuple(field)
     if not path or not all(isinstance(part, str) and part for part in path):
         raise error(f"field must be a column name or a list of names, got {field!r}")
@@ -293,6 +294,16 @@ def ballot(codes: np.ndarray[Any, Any], labels: Sequence[str | int]) -> pa.Dicti
     """
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(list(labels)))
+
+
+def elements_of(column: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """Return the elements of a column of lists, and the row of each.
+
+    A list that is null has none, whatever the column holds in its place.
+    """
+    rows = np.flatnonzero(np.asarray(column.is_valid()))
+    lists = column.take(pa.array(rows))
+    return lists.flatten(), rows[np.asarray(pc.list_parent_indices(lists))]
 
 
 def _compared(column: pa.Array, op: str, operands: list[Any]) -> pa.Array:
@@ -405,8 +416,8 @@ def _unusable(operand: object) -> str | None:
 
 
 def _check_order(low: Any, high: Any, error: Callable[[str], LabelingFunctionError]) -> None:
-    first: Any = _moment(low) if isinstance(low, dt.date) else low
-    last: Any = _moment(high) if isinstance(high, dt.date) else high
+    moments: tuple[Any, Any] = _moment(low), _moment(high)  # also of text: its column may be times
+    first, last = (low, high) if None in moments else moments
     try:
         is_empty = first > last
     except TypeError:
@@ -424,8 +435,3 @@ def _plain(operand: Operand) -> Any:
 
 def _shown(path: Sequence[str]) -> str:
     return repr(path[0]) if len(path) == 1 else repr(list(path))
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}?" if close else ""

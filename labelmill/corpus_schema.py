@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from labelmill.errors import CorpusError
+from labelmill.suggestion import did_you_mean
 
 TYPE_NAMES: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -43,7 +43,7 @@ def parse_types(types: Mapping[str, str] | None) -> dict[str, pa.DataType]:
         if name not in TYPE_NAMES:
             raise CorpusError(
                 f"unknown type {name!r} of column {column!r}; one of {', '.join(TYPE_NAMES)}"
-                f"{_did_you_mean(name, list(TYPE_NAMES))}"
+                f"{did_you_mean(name, list(TYPE_NAMES))}"
             )
     return {column: TYPE_NAMES[name] for column, name in (types or {}).items()}
 
@@ -171,7 +171,7 @@ def _check_present(files: Sequence[FileSchema], name: str, *, sparse: bool, type
     file = lacking[0]
     has = file.schema.names
     raise CorpusError(
-        f"{file.uri} has no column {name!r}; it has: {', '.join(has)}{_did_you_mean(name, has)}"
+        f"{file.uri} has no column {name!r}; it has: {', '.join(has)}{did_you_mean(name, has)}"
     )
 
 
@@ -183,12 +183,6 @@ def _check_id(files: Sequence[FileSchema], name: str) -> None:
             raise CorpusError(
                 f"id column {name!r} of {file.uri} is {here}; an id is a string or an integer"
             )
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    lowered = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return f"; did you mean {lowered[close[0]]!r}?" if close else ""
 
 
 def _null_as_string(data_type: pa.DataType) -> pa.DataType:

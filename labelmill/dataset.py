@@ -1,9 +1,9 @@
-"""Reading published labels as a pyarrow dataset."""
+"""Reading published labels and dead letters as pyarrow datasets."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -11,9 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset
 
+from labelmill.deadletters import DEAD_LETTERS
 from labelmill.errors import CorruptFileError
+from labelmill.manifest import FileEntry
 from labelmill.store import Store
 from labelmill.versions import read_manifest
+
+_PARQUET = pa.dataset.ParquetFileFormat()
 
 
 def labels_schema(k: int, *, with_gold: bool = False) -> pa.Schema:
@@ -70,18 +74,52 @@ def open_labels(
         raise ValueError(f"{min_confidence=} is not between 0 and 1")
     store = Store.open(uri, storage_options)
     manifest = read_manifest(store, version)
-    filesystem = store.arrow_filesystem()
-    parquet = pa.dataset.ParquetFileFormat()
-    fragments = [
-        parquet.make_fragment(file.path, filesystem, file_size=file.bytes)
-        for file in manifest.files_of("labels")
-    ]
+    fragments = _fragments(store, manifest.files_of("labels"))
     schema = labels_schema(len(manifest.class_names))
     if fragments:
         schema = _schema_of(store, fragments[0], schema)
-    dataset = pa.dataset.FileSystemDataset(fragments, schema, parquet, filesystem)
+    dataset = _dataset(store, fragments, schema)
     filters = _filters(min_confidence, covered)
     return dataset.filter(reduce(and_, filters)) if filters else dataset
+
+
+def open_faults(
+    uri: str | os.PathLike[str],
+    version: int | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,  # fsspec's own, of any type
+) -> pa.dataset.Dataset:
+    """Open the dead letters of one version: what could not be read, and samples of what failed.
+
+    Args:
+        uri: The data set.
+        version: Its version; by default the current one.
+        storage_options: Passed to the fsspec file system.
+
+    Returns:
+        Columns `outcome` (``bad_record``, ``fault`` or ``invalid``), `file` and, where they are
+        known, `line` and `offset` in it and the `text` of a bad record, or `id`, `lf`, `type` and
+        `traceback` of a failure; `message` says what is wrong. Of a function, a shard has the
+        first hundred failures.
+
+    Raises:
+        VersionNotFoundError: There is no such version, or none at all.
+        CorruptFileError: The manifest is not what it should be.
+    """
+    store = Store.open(uri, storage_options)
+    files = read_manifest(store, version).files_of("faults")
+    return _dataset(store, _fragments(store, files), DEAD_LETTERS)
+
+
+def _fragments(store: Store, files: Iterable[FileEntry]) -> list[pa.dataset.Fragment]:
+    filesystem = store.arrow_filesystem()
+    return [_PARQUET.make_fragment(f.path, filesystem, file_size=f.bytes) for f in files]
+
+
+def _dataset(
+    store: Store, fragments: list[pa.dataset.Fragment], schema: pa.Schema
+) -> pa.dataset.Dataset:
+    return pa.dataset.FileSystemDataset(fragments, schema, _PARQUET, store.arrow_filesystem())
 
 
 def _schema_of(store: Store, fragment: pa.dataset.Fragment, expected: pa.Schema) -> pa.Schema:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from itertools import islice
 
 import pyarrow as pa
 
-from labelmill.apply import Fault
+from labelmill.apply import Fault, Outcomes
+from labelmill.manifest import FileEntry
 from labelmill.readers import BadRecord
+from labelmill.store import Store
+from labelmill.tablefile import TableFile
+
+WORST_FUNCTIONS = 5
+"""Functions of which a run shows a failure,"""
+
+FILES_SEARCHED = 20
+"""and files that are searched for one."""
 
 DEAD_LETTERS = pa.schema(
     [
@@ -57,3 +68,31 @@ def fault_rows(faults: Sequence[Fault], file: str, budget: dict[str, int]) -> pa
             budget[fault.lf] -= 1
             rows.append({**asdict(fault), "file": file})
     return pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS)
+
+
+def failures_of_the_worst(
+    outcomes: Outcomes, names: Sequence[str], files: Iterable[FileEntry], store: Store
+) -> list[Fault]:
+    """Return the first failure of each of the functions that failed most, the worst first.
+
+    Args:
+        outcomes: Counts of all records.
+        names: The functions.
+        files: Files with dead letters, in the order of the corpus. A function whose failures are
+            not in the first of them is left out.
+        store: Where they are.
+    """
+    failures = [a + b for a, b in zip(outcomes.faults, outcomes.invalid, strict=True)]
+    worst = heapq.nlargest(WORST_FUNCTIONS, range(len(names)), key=failures.__getitem__)
+    wanted = [names[n] for n in worst if failures[n]]
+    found: dict[str, Fault] = {}
+    for file in islice(files, FILES_SEARCHED):
+        if len(found) == len(wanted):
+            break
+        for batch in TableFile(store.get(file.path), file.path).batches():
+            for row in batch.to_pylist():
+                if row["lf"] in wanted:
+                    found.setdefault(
+                        row["lf"], Fault(**{field.name: row[field.name] for field in fields(Fault)})
+                    )
+    return [found[name] for name in wanted if name in found]

@@ -61,7 +61,8 @@ class FileCache:
     _staged: dict[str, str] = field(default_factory=dict)
     _loaded: dict[tuple[str, Hashable], tuple[str, Any]] = field(default_factory=dict)
     _locks: dict[Hashable, threading.RLock] = field(default_factory=dict)
-    _folder: str | None = None
+    folder: str | None = None
+    """Where copies are kept; a temporary folder of this process when it is not given."""
 
     def load_once(
         self, file: DataFile, how: Hashable, load: Callable[[str, str], T], needed_by: str
@@ -143,12 +144,12 @@ class FileCache:
 
     def _copy(self, file: DataFile, version: Hashable) -> Path:
         """Return where to keep a copy: it has the file's name, which loaders may go by."""
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="labelmill-files-")
-            atexit.register(_remove, self._folder, os.getpid())
+        if self.folder is None:
+            self.folder = tempfile.mkdtemp(prefix="labelmill-files-")
+            atexit.register(_remove, self.folder, os.getpid())
         key = hashlib.sha256(repr((file.path, version)).encode()).hexdigest()[:32]
-        folder = Path(self._folder, key)
-        folder.mkdir(exist_ok=True)
+        folder = Path(self.folder, key)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder / (file.name or "file")
 
     def _lock(self, key: Hashable) -> threading.RLock:

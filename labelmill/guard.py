@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import pickle
 import re
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,22 +32,54 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from labelmill.calling import ABSTAINED, FAULTED, OWN_FILES, Called
+from labelmill.calling import OWN_FILES, Called
+from labelmill.encoding import ABSTAINED, FAULTED
 from labelmill.errors import LabelingFunctionError
-from labelmill.guarded import BEAT_SECONDS, STATE, Start, Task
+from labelmill.guarded import BEAT_SECONDS, LOAD_SECONDS, LOADING, STATE, Start, Task
 from labelmill.labeling import AnyLabelingFunction, LabelingFunction, takes_batches
 from labelmill.outcomes import Fault, add_times
 from labelmill.records import ID
 
 MAX_STOPS = 3
-"""Records on which a function may hang or crash before it is stopped, in one process,"""
+"""Records of a shard on which a function may hang or crash before it is stopped,"""
 
 ROWS_PER_STOP = 10_000
 """and one more for so many records that it returned from."""
 
 Rows = npt.NDArray[np.int64]
+
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 15.0
+"""After the time by which the process should have ended itself, until it is ended from here."""
+
+
+class Stops:
+    """What functions did not return from, among records that are judged together: a shard's.
+
+    Counted where the records are, not where they run, so that votes do not depend on which
+    process saw which shard.
+    """
+
+    def __init__(self) -> None:
+        self.faults: dict[int, list[Fault]] = defaultdict(list)
+        """By position of the function: what ended the process, or would not end."""
+        self._seen: dict[int, int] = defaultdict(int)
+
+    def returned(self, position: int, records: int) -> None:
+        """Count records that a function returned from."""
+        self._seen[position] += records
+
+    def is_stopped(self, position: int) -> bool:
+        """Whether a function is not to be tried any more."""
+        allowed = MAX_STOPS + self._seen[position] // ROWS_PER_STOP
+        return len(self.faults[position]) >= allowed
+
+    @property
+    def depend_on_limit(self) -> bool:
+        """Whether a longer time limit could have given other votes."""
+        faults = itertools.chain.from_iterable(self.faults.values())
+        return any(fault.type == "TimeLimitExceeded" for fault in faults)
 
 
 class Guard:
@@ -63,18 +97,24 @@ class Guard:
         self._limit = limit
         self._lock = threading.RLock()
         self._process: _Process | None = None
-        self._stops: dict[int, dict[str, Fault]] = defaultdict(dict)
-        self._seen: dict[int, int] = defaultdict(int)
+        self._closed = False
+        self._printed = ""
         self._batch: pa.RecordBatch | None = None
+        self._stops = Stops()
+        _GUARDS.add(self)
 
     def start(self) -> None:
         """Start the process without waiting for it, where work is sure to come."""
         with self._lock:
-            if self._process is None:
+            if self._process is None and not self._closed:
                 self._process = _Process(self._job, self._limit)
 
     def run(
-        self, batch: pa.RecordBatch, tasks: Sequence[tuple[int, Rows | None]], max_faults: int
+        self,
+        batch: pa.RecordBatch,
+        tasks: Sequence[tuple[int, Rows | None]],
+        max_faults: int,
+        stops: Stops,
     ) -> list[Called]:
         """Call functions on a batch.
 
@@ -82,12 +122,17 @@ class Guard:
             batch: Records with their ids.
             tasks: Functions by position, each with the rows to call it on, or None for all.
             max_faults: Samples of faults to keep per function.
+            stops: What functions did not return from so far; it is added to.
 
         Returns:
             What each did on its rows, in the order of `tasks`.
+
+        Raises:
+            LabelingFunctionError: The functions, or what one needs, cannot be loaded; or this was
+                closed meanwhile.
         """
         with self._lock:
-            self._batch = batch
+            self._batch, self._stops = batch, stops
             if self._process is not None:
                 self._process.batch = None
             return [self._run(position, rows, max_faults) for position, rows in tasks]
@@ -95,39 +140,40 @@ class Guard:
     def printed(self) -> str:
         """Return what functions printed since this was last called."""
         with self._lock:
-            return "" if self._process is None else self._process.printed()
+            printed, self._printed = self._printed, ""
+            return printed + ("" if self._process is None else self._process.printed())
 
     def close(self) -> None:
-        """End the process."""
-        with self._lock:
-            if self._process is not None:
-                self._process.close()
-                self._process = None
+        """End the process for good, without waiting for what it is doing."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.close()
 
     def _run(self, position: int, rows: Rows | None, max_faults: int) -> Called:
         """Call one function, cutting its rows around those that it does not return from."""
         assert self._batch is not None
         n_rows = self._batch.num_rows if rows is None else len(rows)
         total = Called(np.full(n_rows, ABSTAINED, dtype=np.int16))
-        pieces = [(start, stop, False) for start, stop in self._around_known(position, rows, total)]
+        pieces = [(0, n_rows, False)]
         while pieces:
-            start, stop, watched = pieces.pop()
+            start, stop, one_by_one = pieces.pop()
             if start >= stop:
                 continue
-            if self._is_stopped(position):
+            if self._stops.is_stopped(position):
                 self._refuse(position, rows, range(start, stop), total, max_faults)
                 continue
             whole = rows is None and (start, stop) == (0, n_rows)
             chosen = None
             if not whole:
                 chosen = np.arange(start, stop) if rows is None else rows[start:stop]
-            answer = self._ask(Task(position, chosen, max_faults, watched))
+            answer = self._ask(Task(position, chosen, max_faults, one_by_one))
             if isinstance(answer, Called):
                 _merge(total, answer, start, max_faults)
-                self._seen[position] += stop - start
+                self._stops.returned(position, stop - start)
                 continue
             row, fault, certain = answer
-            if not certain and not watched and stop - start > 1:
+            if not certain and not one_by_one and stop - start > 1:
                 pieces.append((start, stop, True))  # find out which record it is
                 continue
             lf = self._lfs[position]
@@ -143,32 +189,14 @@ class Guard:
                 id=self._id_of(rows, row),
                 message=fault.message or f"did not return within {self._limit_of(lf):g} s",
             )
-            self._stops[position][named.id] = named
+            self._stops.faults[position].append(named)
+            total.seconds += self._limit_of(lf) if fault.type == "TimeLimitExceeded" else 0.0
             total.codes[row] = FAULTED
             if len(total.faults) < max_faults:
                 total.faults[row] = named
             pieces += [(row + 1, stop, False), (start, row, False)]
         total.faults = dict(sorted(total.faults.items())[:max_faults])
         return total
-
-    def _is_stopped(self, position: int) -> bool:
-        allowed = MAX_STOPS + self._seen[position] // ROWS_PER_STOP
-        return len(self._stops[position]) >= allowed
-
-    def _around_known(
-        self, position: int, rows: Rows | None, total: Called
-    ) -> list[tuple[int, int]]:
-        """Make faults of records that are known to hang or crash; return the pieces between."""
-        known = self._stops[position]
-        found: list[int] = []
-        if known and self._batch is not None:
-            ids = self._batch.column(ID)
-            ids = ids if rows is None else ids.take(pa.array(rows))
-            found = np.flatnonzero(pc.is_in(ids, value_set=pa.array(list(known)))).tolist()
-            for row in found:
-                total.codes[row] = FAULTED
-                total.faults[row] = known[ids[row].as_py()]
-        return [(a + 1, b) for a, b in itertools.pairwise([-1, *found, len(total.codes)])]
 
     def _limit_of(self, lf: AnyLabelingFunction) -> float:
         declared = lf.timeout if isinstance(lf, LabelingFunction) else None
@@ -183,8 +211,8 @@ class Guard:
         self, position: int, rows: Rows | None, places: range, total: Called, max_faults: int
     ) -> None:
         """Make faults of records that a stopped function does not see."""
-        stops = self._stops[position]
-        first = next(iter(stops.values()))
+        stops = self._stops.faults[position]
+        first = stops[0]
         total.codes[places.start : places.stop] = FAULTED
         for row in itertools.islice(places, max(0, max_faults - len(total.faults))):
             total.faults[row] = Fault(
@@ -200,21 +228,43 @@ class Guard:
         """Return what a function did, or how it ended the process: row, fault, whether sure."""
         self.start()
         process = self._process
-        assert process is not None
         assert self._batch is not None
         try:
+            if process is None:
+                raise EOFError
             if process.batch is not self._batch:
                 process.send_batch(self._batch)
             answer = process.ask(task)
         except (EOFError, OSError):
             self._process = None
-            return process.post_mortem()
+            if process is None or self._closed:
+                raise LabelingFunctionError(
+                    "the process that runs the labeling functions was ended"
+                ) from None
+            row, fault, certain = process.post_mortem()
+            self._printed += process.left
+            if row == LOADING:
+                why = fault.message or f"it took more than {LOAD_SECONDS:g} s"
+                raise LabelingFunctionError(
+                    f"labeling function {self._lfs[task.position].name!r}: what it needs could not "
+                    f"be loaded: {why}"
+                ) from None
+            return row, fault, certain
         if isinstance(answer, BaseException):
             raise LabelingFunctionError(
                 f"labeling function {self._lfs[task.position].name!r}: {answer}"
             )
         assert isinstance(answer, Called)
         return answer
+
+
+_GUARDS: weakref.WeakSet[Guard] = weakref.WeakSet()
+
+
+def close_all() -> None:
+    """End the processes of all functions that this process started, whatever they are doing."""
+    for guard in list(_GUARDS):
+        guard.close()
 
 
 def _merge(total: Called, part: Called, start: int, max_faults: int) -> None:
@@ -233,9 +283,11 @@ class _Process:
         self._folder = Path(tempfile.mkdtemp(prefix="labelmill-"))
         files = {name: self._folder / name for name in ("state", "dump", "log")}
         for path in files.values():
-            path.write_bytes(bytes(STATE.size) if path.name == "state" else b"")
+            path.write_bytes(STATE.pack(0, 0.0, math.inf) if path.name == "state" else b"")
         self._files = files
         self.batch: pa.RecordBatch | None = None
+        self.left = ""
+        """What it printed before it ended, as far as nobody had asked for it."""
         self._ready = False
         self._read = 0
         with files["log"].open("ab") as log:
@@ -244,6 +296,7 @@ class _Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                start_new_session=True,
             )
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
@@ -271,14 +324,30 @@ class _Process:
     def ask(self, task: Task) -> Any:
         """Return the answer to a task."""
         self._send.send_bytes(b"T" + pickle.dumps(task))
-        return pickle.loads(self._receive.recv_bytes())
+        return pickle.loads(self._answer())
+
+    def _answer(self) -> bytes:
+        """Return what the process sends; its end counts, whoever else holds the pipe open."""
+        while not self._receive.poll(_POLL_SECONDS):
+            if self._process.poll() is not None and not self._receive.poll(0):
+                raise EOFError
+            if time.time() > self._state()[2] + _GRACE_SECONDS:  # it cannot even end itself
+                self._process.kill()
+        return self._receive.recv_bytes()
+
+    def _state(self) -> tuple[int, float, float]:
+        """Return the record being seen, when that was noted, and by when the call has to end."""
+        row, noted, deadline = STATE.unpack(self._files["state"].read_bytes())
+        return row, noted, deadline
 
     def _wait_ready(self) -> None:
         if self._ready:
             return
         try:
-            self._receive.recv_bytes()
+            self._answer()
         except (EOFError, OSError):
+            if not self.close.alive:  # it was ended from here
+                raise
             self._process.wait()
             printed = self.printed().strip().splitlines()
             self.close()
@@ -290,6 +359,8 @@ class _Process:
 
     def printed(self) -> str:
         """Return what was printed since this was last called."""
+        if not self.close.alive:
+            return ""
         data = self._files["log"].read_bytes()
         if len(data) < self._read:  # it was cut
             self._read = 0
@@ -299,7 +370,9 @@ class _Process:
     def post_mortem(self) -> tuple[int, Fault, bool]:
         """Return what the ended process was seeing, and why it ended."""
         code = self._process.wait()
-        row, noted = STATE.unpack(self._files["state"].read_bytes())
+        row, noted, _ = self._state()
+        self.left = self.printed()
+        last = self.left.strip().rpartition("\n")[2]
         dump = self._files["dump"].read_text("utf-8", "replace")
         dumped = self._files["dump"].stat().st_mtime
         self.close()
@@ -308,7 +381,8 @@ class _Process:
             certain = dumped - noted < 4 * BEAT_SECONDS
             frames = _frames(dump)
             return row, Fault("", "", "fault", "TimeLimitExceeded", "", frames), certain
-        message = f"the process that ran it ended: {_how_it_ended(code)}"
+        said = f" (last said: {last:.200})" if last else ""
+        message = f"the process that ran it ended: {_how_it_ended(code)}{said}"
         return row, Fault("", "", "fault", "ProcessDied", message, _frames(dump)), False
 
 
@@ -318,7 +392,8 @@ _MAIN = "from labelmill.guarded import main; main(sys.stdin.buffer, sys.stdout.b
 def _end(
     process: subprocess.Popen[bytes], send: Connection, receive: Connection, folder: Path
 ) -> None:
-    process.kill()  # it keeps nothing that would be lost
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # it keeps nothing that would be lost
     for connection in (send, receive):
         connection.close()
     process.wait()

@@ -24,10 +24,11 @@ from labelmill.datafiles import DataFile
 from labelmill.errors import LabelingFunctionError
 from labelmill.fingerprint import fingerprint
 from labelmill.jobspec import JobSpec
-from labelmill.kinds import kind_of
+from labelmill.kinds import is_labeling_function, kind_of
 from labelmill.labeling import AnyLabelingFunction, BatchFunction
 from labelmill.lfspec import CompareSpec
 from labelmill.paths import resolve_uri
+from labelmill.redefinition import redefinitions
 from labelmill.votes import LFInfo, LFTable
 from labelmill.votetable import VoteTable
 
@@ -64,7 +65,7 @@ class PreparedJob:
         key = hashlib.sha256(repr((*content, self.store_uri, self.limit)).encode()).hexdigest()
         with _READY_LOCK:
             ready = _READY.get(key)
-            if ready is None:
+            if ready is None or ready.closed:
                 guarded_by = self if self.limit > 0 else None
                 ready = FunctionSet(
                     self.functions(), self.table, guarded_by=guarded_by, limit=self.limit
@@ -106,6 +107,7 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
             entries.append(entry if isinstance(entry, CompareSpec) else entry.spec)
     lfs = _load(tuple(entries), code)
     _check_names(lfs)
+    _check_none_replaced(code)
     classes = tuple(job.labels)
     known = _fingerprints(code, load_modules(code), classes)
     fingerprints = {
@@ -170,6 +172,22 @@ def _check_names(lfs: list[AnyLabelingFunction]) -> None:
             f"labeling function name {repeated[0]!r} is used {names.count(repeated[0])} times; "
             "names must be unique within a job"
         )
+
+
+def _check_none_replaced(code: JobCode) -> None:
+    """Check that no file defines a function under the name of an earlier one, which is then lost.
+
+    A name counts where a function is bound to it in the end.
+    """
+    for module in load_modules(code):
+        source = code.source(module.__name__)
+        assert source is not None  # it was loaded from there
+        for name, line, again in redefinitions(source.text):
+            if is_labeling_function(getattr(module, name, None)):
+                raise LabelingFunctionError(
+                    f"{source.path}:{again}: {name!r} replaces the function of the same name in "
+                    f"line {line}, which would never vote; rename one or delete one"
+                )
 
 
 def _load(entries: tuple[Any, ...], code: JobCode) -> list[AnyLabelingFunction]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.scanner import ScannerError
 
 from labelmill.errors import JobSpecError
 from labelmill.jobspec import JobSpec
 from labelmill.lfspec import FUNCTION_KINDS, PART_KINDS, CompareSpec, resolved_entry
 from labelmill.paths import resolve_uri
+from labelmill.suggestion import did_you_mean
 
 
 def load_job(path: str | Path, overrides: Sequence[str] = ()) -> tuple[JobSpec, Path]:
@@ -58,9 +60,10 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _parse(text: str, path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     """Return a YAML file's nodes, which know their lines, and its value."""
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        value = None if node is None else loader.construct_document(node)
+        try:
+            node, value = _loaded(text)
+        except ScannerError:
+            node, value = _loaded(_ESCAPED_PAIR.sub(_as_one_escape, text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -75,6 +78,26 @@ def _parse(text: str, path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     if repeated:
         raise JobSpecError("\n".join(repeated))
     return node, value
+
+
+def _loaded(text: str) -> tuple[yaml.Node | None, Any]:
+    loader = _Loader(text)
+    node = loader.get_single_node()
+    return node, None if node is None else loader.construct_document(node)
+
+
+_ESCAPED_PAIR = re.compile(
+    r"(?P<backslash>\\\\)|\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})",
+    re.IGNORECASE,
+)
+"""A character beyond U+FFFF as JSON writes it, in two escapes, which YAML does not know."""
+
+
+def _as_one_escape(found: re.Match[str]) -> str:
+    if found["backslash"]:
+        return found[0]
+    high, low = int(found["high"], 16), int(found["low"], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08x}"
 
 
 def _repeated_keys(node: yaml.Node) -> Iterator[tuple[str, int]]:
@@ -179,9 +202,8 @@ def _unknown_key(key: str, parents: tuple[Any, ...]) -> str:
             if len(parents) == 2
             else "one part of `of` declares one function; put two of them in two parts"
         )
-    close = difflib.get_close_matches(key, allowed, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"keys here: {', '.join(allowed)}"
-    return f"unknown key {key!r}; {hint}"
+    hint = did_you_mean(key, allowed, f"keys here: {', '.join(allowed)}")
+    return f"unknown key {key!r}{hint}"
 
 
 _WANTED = {

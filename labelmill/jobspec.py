@@ -83,13 +83,38 @@ class OutputSpec(Section):
     uri: Text = Field(description="Folder or bucket prefix; any fsspec URL.")
 
 
+ModelName = Literal[
+    "default",
+    "majority_vote",
+    "weighted_vote",
+    "dawid_skene",
+    "one_coin",
+    "class_conditional_one_coin",
+    "ibcc",
+    "ebcc",
+]
+
+
 class ModelSpec(Section):
     """The label model."""
 
-    name: Literal["default", "majority_vote"] = Field(
-        "default", description="Label model; `default` is labelmodel.LabelModel."
+    name: ModelName = Field(
+        "default",
+        description="Label model; docs/labelmodel.md says which to use when.",
+    )
+    options: dict[str, Any] = Field(  # Any: each model has parameters of its own
+        default_factory=dict,
+        description="Parameters of the model by name, such as `max_iter`.",
+    )
+    class_balance: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="Share of each class, where it is known; learned by default."
     )
     random_state: Seed = Field(0, description="Seed, where there is chance.")
+    gather_patterns: Annotated[int, Field(ge=0), BeforeValidator(not_boolean)] = Field(
+        2_000_000,
+        description="Most vote patterns that one worker fits; more stay on all workers, with the "
+        "same result.",
+    )
 
 
 class GatesSpec(Section):

@@ -228,6 +228,12 @@ def keywords(
     if "" in distinct:
         empty = next(word for word in words if not str(word).split())
         raise LabelingFunctionError(f"keywords {name!r}: {empty!r} is an empty word")
+    for word in distinct:
+        if re.search("[\ud800-\udfff]", word):
+            raise LabelingFunctionError(
+                f"keywords {name!r}: {word!r} holds half of a character (a lone surrogate), which "
+                "no text has"
+            )
     parts = [r"\s+".join(map(re.escape, word.split(" "))) for word in distinct]
     pattern = rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"
     flags = re.IGNORECASE if ignore_case else 0
@@ -280,7 +286,14 @@ def _words_of(pattern: str, flags: int) -> tuple[str, ...]:
     return tuple(inside.removeprefix("(").removeprefix("?:").removesuffix(")").split("|"))
 
 
-class BatchFunction(ABC):
+class LoadsFirst:
+    """What loads something heavy, so that loading does not count as time spent on a record."""
+
+    def load_first(self) -> None:
+        """Load what the first record would have to wait for; no more than once per process."""
+
+
+class BatchFunction(LoadsFirst, ABC):
     """A labeling function made of data rather than written as code: it votes on whole batches.
 
     Comparisons, look-ups, models, prompts and vote tables are such functions. A subclass is small
@@ -327,7 +340,7 @@ class BatchFunction(ABC):
         """Records that it is given at once, each time within the time limit; 0 for any number."""
         return 0
 
-    def check(self, schema: pa.Schema) -> None:  # noqa: B027 - most have nothing to check
+    def check(self, schema: pa.Schema) -> None:
         """Check that the columns that it reads have types that it can read.
 
         Raises:

@@ -6,7 +6,6 @@ A whole value is looked up, or each element of a list; words within a text are w
 
 from __future__ import annotations
 
-import difflib
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from labelmill.comparing import ballot
+from labelmill.comparing import ballot, elements_of
 from labelmill.datafiles import DataFile, data_file, load_once
 from labelmill.errors import LabelingFunctionError
 from labelmill.hashing import digest_of, lane_sums, text_hashes
 from labelmill.keyindex import KeyIndex
 from labelmill.labeling import BatchFunction
 from labelmill.records import ID
+from labelmill.suggestion import did_you_mean
 from labelmill.tablereading import FORMATS, read_table
 from labelmill.textfiles import listed
 
@@ -108,8 +108,7 @@ class Lookup(BatchFunction):
             LabelingFunctionError: The column is not there, or holds no text or whole numbers.
         """
         if self.field not in schema.names:
-            close = difflib.get_close_matches(self.field, schema.names, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(self.field, schema.names)
             raise self._error(f"there is no column {self.field!r}{hint}")
         self._texts(pa.nulls(0, schema.field(self.field).type))
 
@@ -121,8 +120,9 @@ class Lookup(BatchFunction):
         table = self._loaded
         if not _is_list(column.type):
             return ballot(self._find(column, table), table.labels)
-        found = self._find(column.flatten(), table)
-        rows = np.asarray(pc.list_parent_indices(column))[found >= 0]
+        elements, parents = elements_of(column)
+        found = self._find(elements, table)
+        rows = parents[found >= 0]
         codes = np.full(len(column), -1, dtype=np.int64)
         codes[rows] = found[found >= 0]
         least = codes.copy()

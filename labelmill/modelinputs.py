@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from labelmill.errors import LabelingFunctionError
+from labelmill.suggestion import did_you_mean
 
 INPUTS = ("texts", "array", "records", "columns", "batch")
 """All forms of inputs."""
@@ -75,8 +75,7 @@ class Inputs:
         """
         for name in self.fields:
             if name not in schema.names:
-                close = difflib.get_close_matches(name, schema.names, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(name, schema.names)
                 raise LabelingFunctionError(f"{self.owner}: there is no column {name!r}{hint}")
             kind = schema.field(name).type
             if self.form == "texts" and not _is_text(kind):

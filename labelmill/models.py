@@ -121,6 +121,14 @@ class AsksModel(BatchFunction):
         """Records that it is given at once."""
         return self.batch_size
 
+    def load_first(self) -> None:
+        """Load the model.
+
+        Raises:
+            LabelingFunctionError: It does not load.
+        """
+        self._model()
+
     def votes(self, batch: pa.RecordBatch) -> list[Any]:
         """Return labels, None where it abstains, exceptions where the model has no answer.
 

@@ -88,7 +88,7 @@ class Pipeline:
         Returns:
             As many: a `spacy.tokens.Doc` each, or the exception that the text raised.
         """
-        nlp = self._loaded()
+        nlp = self.load()
         usable = [text for text in texts if isinstance(text, str)]
         try:
             piped = list(nlp.pipe(usable))
@@ -99,9 +99,10 @@ class Pipeline:
 
     def parse_one(self, text: Any) -> Any:
         """Parse one text, with the errors of spaCy."""
-        return self._loaded()(text)
+        return self.load()(text)
 
-    def _loaded(self) -> Any:
+    def load(self) -> Any:
+        """Return the loaded `spacy.Language`."""
         with self._loading:
             if self._nlp is not None and len(self._nlp.vocab.strings) > self._strings:
                 self._nlp = None

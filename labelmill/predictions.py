@@ -93,8 +93,9 @@ class Predictions:
         for own, label in self.classes:
             if own == value and isinstance(own, str) == isinstance(value, str):
                 return label
-        if not self.by_name and type(value) is int and 0 <= value < len(self.classes):
-            return self.classes[value][1]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not self.by_name and is_number and value in range(len(self.classes)):
+            return self.classes[int(value)][1]
         known = ", ".join(repr(own) for own, _ in self.classes)
         return ValueError(f"{self.owner} returned {value!r}, which is none of its classes: {known}")
 

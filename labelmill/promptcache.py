@@ -98,7 +98,12 @@ class AnswerCache:
         with self._lock:
             if self._store is not None and any(key not in self._answers for key in wanted):
                 self._refresh(self._store)
-            return {key: self._answers[key] for key in wanted if key in self._answers}
+        return self.in_memory(wanted)
+
+    def in_memory(self, keys: Iterable[bytes]) -> dict[bytes, Answer]:
+        """Return the answers to prompts that have one in this process, without reading any."""
+        with self._lock:
+            return {key: self._answers[key] for key in keys if key in self._answers}
 
     def add(self, key: bytes, answered: AnsweredPrompt) -> None:
         """Keep an answer; it is written with the others of its segment."""

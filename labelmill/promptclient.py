@@ -114,7 +114,11 @@ class Client:
                 return EndpointError(limits.breaker.reason)
             most = question.most(limits.price)
             if not limits.budget.reserve(most, self._stop):
-                return None
+                if not attempt:
+                    return None
+                reason = f"{failure}; the budget has no room to ask again"
+                failure = AttemptError(reason, again=False)
+                break
             used = most
             try:
                 reply = self._attempt(question)

@@ -11,12 +11,14 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
-from contextlib import closing
+from concurrent.futures import CancelledError
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from labelmill.errors import LabelingFunctionError
+from labelmill.inflight import InFlight
 from labelmill.labeling import PaidFunction
 from labelmill.promptcache import AnswerCache, AnsweredPrompt, prompt_key
 from labelmill.promptlimits import Breaker, Budget, Limits, Question, RateLimit, Spending, Usage
@@ -33,6 +35,10 @@ from labelmill.store import Store
 
 if TYPE_CHECKING:
     from labelmill.promptwire import Reply
+
+
+Result = Answer | Exception | None
+"""What a prompt got; None where the budget had no room for it."""
 
 
 class PromptedFunction(PaidFunction):
@@ -62,6 +68,7 @@ class PromptedFunction(PaidFunction):
             spec.unit_price,
         )
         self._cache = AnswerCache(None, self.folder, spec.classes)
+        self._asking = InFlight[Result]()
         self._allowed = 0.0
 
     def __reduce__(self) -> tuple[type[PromptedFunction], tuple[PromptedSpec]]:
@@ -168,8 +175,8 @@ class PromptedFunction(PaidFunction):
 
         Returns:
             ``requests`` and ``cached``: different prompts without and with a stored answer;
-            ``prompt_tokens``, a quarter of the requests' characters; ``completion_tokens`` and
-            ``cost``, at most; 0 without a price.
+            ``prompt_tokens``, ``completion_tokens`` and ``cost``: the most that they can use, as
+            the budget reserves it; the cost is 0 without a price.
 
         Raises:
             LabelingFunctionError: The batch lacks a column.
@@ -178,16 +185,14 @@ class PromptedFunction(PaidFunction):
         prompts = {prompt_key(p): p for p in self._render(batch) if p is not None}
         known = self._cache.find(prompts)
         asked = [self._ask_about(p) for key, p in prompts.items() if key not in known]
-        prompt_tokens = sum(question.prompt_tokens for question in asked)
+        most = [question.most(self.spec.unit_price) for question in asked]
         completion_tokens = sum(question.max_tokens for question in asked)
-        price = self.spec.unit_price
-        cost = price.of(prompt_tokens, completion_tokens) if price else 0.0
         return {
             "requests": len(asked),
             "cached": len(known),
-            "prompt_tokens": prompt_tokens,
+            "prompt_tokens": sum(part.tokens for part in most) - completion_tokens,
             "completion_tokens": completion_tokens,
-            "cost": cost,
+            "cost": sum(part.cost for part in most),
         }
 
     def votes(self, batch: pa.RecordBatch) -> list[str | Exception | None]:
@@ -224,11 +229,26 @@ class PromptedFunction(PaidFunction):
         except LabelingFunctionError as error:
             raise LabelingFunctionError(f"prompted {self.name!r}: {error}") from None
 
-    def _results(self, prompts: Mapping[bytes, str]) -> dict[bytes, Answer | Exception | None]:
-        """Return what each prompt got; None where the budget had no room for it."""
-        results: dict[bytes, Answer | Exception | None] = dict(self._cache.find(prompts))
+    def _results(self, prompts: Mapping[bytes, str]) -> dict[bytes, Result]:
+        """Return what each prompt got; one that another thread is asking about is waited for."""
+        results: dict[bytes, Result] = dict(self._cache.find(prompts))
         self._limits.usage.add(cached=len(results))
-        questions = {key: self._ask_about(p) for key, p in prompts.items() if key not in results}
+        while len(results) < len(prompts):  # again where a thread that was asking gave up
+            mine, others = self._asking.claim(key for key in prompts if key not in results)
+            try:
+                results.update(self._cache.in_memory(mine))  # answered since we looked
+                results.update(self._ask({k: prompts[k] for k in mine if k not in results}))
+            finally:
+                self._asking.release(mine, results)
+            for key, future in others.items():
+                with suppress(CancelledError):
+                    results[key] = future.result()
+        return results
+
+    def _ask(self, prompts: Mapping[bytes, str]) -> dict[bytes, Result]:
+        """Ask, and return what each prompt got."""
+        results: dict[bytes, Result] = {}
+        questions = {key: self._ask_about(prompt) for key, prompt in prompts.items()}
         if not questions:
             return results
         # requests takes a tenth of a second to import, for which other jobs need not wait.
@@ -333,11 +353,11 @@ def prompted(
     return PromptedFunction(PromptedSpec.checked(options))
 
 
-def _outcome(result: Answer | Exception | None) -> str:
+def _outcome(result: Result) -> str:
     if isinstance(result, Answer):
         return result.kind
     return "unasked" if result is None else "failed"
 
 
-def _vote(result: Answer | Exception | None) -> str | Exception | None:
+def _vote(result: Result) -> str | Exception | None:
     return result.label if isinstance(result, Answer) else result

@@ -110,7 +110,35 @@ def _shown(value: Any, max_chars: int) -> str:
     text = value if isinstance(value, str) else str(value)
     if len(text) > max_chars:
         text = text[:max_chars] + _CUT
-    return _DELIMITER.sub("&lt;", text)
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Return a text in which nothing reads as a delimiter, look-alikes and invisible parts too."""
+    places = {match.start() for match in _DELIMITER.finditer(text)}
+    if not text.isascii():
+        folded, place_of = _folded(text)
+        places |= {place_of[match.start()] for match in _DELIMITER.finditer(folded)}
+    pieces, end = [], 0
+    for place in sorted(places):
+        pieces += [text[end:place], "&lt;"]
+        end = place + 1
+    return "".join((*pieces, text[end:]))
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """Return a text with compatible characters (NFKC) as one and without invisible ones (Cf).
+
+    With it, the place in the text of each character.
+    """
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        if unicodedata.category(character) != "Cf":
+            folded = unicodedata.normalize("NFKC", character)
+            characters.append(folded)
+            places += [place] * len(folded)
+    return "".join(characters), places
 
 
 def system_message(classes: Mapping[str, str], refusal: str) -> str:

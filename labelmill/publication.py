@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelmill.apply import Outcomes
+from labelmill.deadletters import failures_of_the_worst
 from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccountingError
 from labelmill.gates import check_gates, refused
 from labelmill.jobspec import spec_content
@@ -80,7 +81,8 @@ class RunOutcome:
             first) or ``failed``.
         version: The version published, or None.
         message: One sentence for a person.
-        details: Counts, summary and gates of the version, published or not.
+        details: Counts, summary and gates of the version, published or not, and a failure of each
+            of the functions that failed most.
     """
 
     run_id: str
@@ -149,17 +151,21 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
         publication.records, key=lambda record: (record.shard.name, record.shard.start)
     )
     check_rows(records)
-    counts = _counts(records, publication.repeats, len(task.table.lfs), len(task.table.class_names))
+    outcomes = _outcomes(records, len(task.table.lfs))
+    counts = _counts(records, outcomes, publication.repeats, len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
     gates = check_gates(task.job, counts, parent, run.accept)
     times = {key: counts.pop(key) for key in ("lf_seconds", "lf_times", "lf_usage", "lf_searched")}
     reused = counts.pop("shards_reused")
+    letters = (file for record in records for file in record.files if file.kind == "faults")
+    failures = failures_of_the_worst(outcomes, task.table.names, letters, store)
     details = {
         "counts": counts,
         "summary": dict(summary),
         "gates": [gate.to_dict() for gate in gates],
         **times,
         "shards_reused": reused,
+        "failures": [asdict(fault) for fault in failures],
     }
     stopped = refused(gates)
     if stopped:
@@ -222,13 +228,19 @@ def check_rows(records: Sequence[ShardRecord]) -> None:
             )
 
 
-def _counts(
-    records: Sequence[ShardRecord], repeats: int | None, n_lfs: int, n_classes: int
-) -> dict[str, Any]:
+def _outcomes(records: Sequence[ShardRecord], n_lfs: int) -> Outcomes:
     outcomes = Outcomes.zero(n_lfs)
-    class_counts = [0] * n_classes
     for record in records:
         outcomes = outcomes.merge(record.outcomes)
+    return outcomes
+
+
+def _counts(
+    records: Sequence[ShardRecord], outcomes: Outcomes, repeats: int | None, n_classes: int
+) -> dict[str, Any]:
+    n_lfs = len(outcomes.votes)
+    class_counts = [0] * n_classes
+    for record in records:
         class_counts = [a + b for a, b in zip(class_counts, record.class_counts, strict=True)]
     return {
         "rows": outcomes.rows,

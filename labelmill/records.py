@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -10,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pyarrow as pa
+
+from labelmill.suggestion import did_you_mean
 
 ID = "__id__"
 """The id column of every batch that labelmill reads, whatever the corpus calls it."""
@@ -99,8 +100,7 @@ def _editable(columns: Sequence[str], values: Iterable[Any]) -> EditableRecord:
 
 def _no_column(name: str, columns: Iterable[str]) -> str:
     columns = tuple(columns)
-    close = difflib.get_close_matches(name, columns, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, columns)
     return f"the record has no column {name!r}{hint} (columns: {', '.join(columns) or 'none'})"
 
 

@@ -26,6 +26,10 @@ def report_rows(path: str | None, rows: int) -> None:
 
 
 def rows_reported(path: str) -> int:
-    """Return the rows counted at `path` so far."""
-    *complete, _half_written = Path(path).read_text(encoding="ascii").split("\n")
+    """Return the rows counted at `path` so far; none when the run was interrupted."""
+    try:
+        text = Path(path).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return 0
+    *complete, _half_written = text.split("\n")
     return sum(int(line) for line in complete if line)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from labelmill.apply import FunctionSet, Outcomes
+from labelmill.apply import FunctionSet, Outcomes, Stops
 from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
 from labelmill.duplicates import id_digests, pack_digests
 from labelmill.errors import AlreadyExistsError, CorruptFileError
@@ -41,6 +41,9 @@ MAX_FAULTS = 100
 RETRY = "-retry-"
 """In the name of votes that lack those of a service that was down; they are not used again."""
 
+LIMIT = "-limit-"
+"""In the name of votes that lack some for want of time, before the limit; used with that alone."""
+
 
 @dataclass(frozen=True)
 class ShardTask:
@@ -56,7 +59,9 @@ class ShardTask:
         check_ids: Whether ids that occur twice are looked for.
         budget_share: Part of the budgets of functions that cost money for each shard.
         renamed: Votes that the current version has under another name than their usual one.
-        progress_path: Local file that rows done are appended to, when somebody watches.
+        progress_path: In a local run, the file that rows done are appended to. It is there as
+            long as the run goes on.
+        launcher: Number of the process that launched a local run.
     """
 
     job: JobSpec
@@ -69,6 +74,7 @@ class ShardTask:
     budget_share: float = 1.0
     renamed: Mapping[str, str] = field(default_factory=dict)
     progress_path: str | None = None
+    launcher: int = 0
 
     @property
     def gold_column(self) -> str | None:
@@ -84,6 +90,17 @@ class ShardTask:
         """Return the name under which the current version has the votes of `shard`, if it has."""
         path = self.votes_path(shard)
         return self.renamed.get(path, path)
+
+    def may_reuse(self, path: str) -> bool:
+        """Return whether stored votes with this name are still what a run would make."""
+        return RETRY not in path and (LIMIT not in path or self._limited("") in path)
+
+    def limited_path(self, path: str, digest: str) -> str:
+        """Return the name of votes that would be others with more time."""
+        return path.replace(".parquet", f"{self._limited(digest)}.parquet")
+
+    def _limited(self, digest: str) -> str:
+        return f"{LIMIT}{self.job.limits.timeout:g}-{digest}"
 
     def votes_digest(self, shard: Shard) -> str:
         """Return the digest of all that determines the votes of `shard`."""
@@ -195,6 +212,7 @@ def _compute_votes(
     budget = dict.fromkeys(task.table.names, MAX_FAULTS)
     bad_records = 0
     digests = bytearray()
+    stops = Stops()
     functions.allow(task.budget_share)
     for read in read_shard(shard, task.schema, id_column=task.job.input.id):
         if read.bad:
@@ -203,7 +221,7 @@ def _compute_votes(
         if not read.batch.num_rows:
             continue
         batch, gold = take_gold(read.batch, gold_column, task.table.class_names, shard.uri)
-        applied = functions.apply(batch, gold=gold, max_faults=MAX_FAULTS)
+        applied = functions.apply(batch, gold=gold, max_faults=MAX_FAULTS, stops=stops)
         outcomes = outcomes.merge(applied.outcomes)
         writer.write(applied.votes)
         report_rows(task.progress_path, applied.votes.num_rows)
@@ -229,10 +247,12 @@ def _compute_votes(
         "bad_records": bad_records,
     }
     data = writer.finish(note)
+    digest = hashlib.sha256(data).hexdigest()[:16]
     if any(used.get("failed") for used in outcomes.usage.values()):
         # A service was down: the votes serve this version, and the next run asks again.
-        digest = hashlib.sha256(data).hexdigest()[:16]
         stored = store.put(path.replace(".parquet", f"{RETRY}{digest}.parquet"), data)
+    elif stops.depend_on_limit:
+        stored = store.put(task.limited_path(path, digest), data)
     else:
         stored = _put_votes(store, path, data)
     entry = FileEntry.of(stored, kind="votes", rows=writer.rows, shard=shard.id)

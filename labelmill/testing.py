@@ -7,7 +7,6 @@ resources, and a keyword or regex function of a job file like any other.
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from labelmill.job import prepare_job
 from labelmill.jobfile import load_job
 from labelmill.labeling import AnyLabelingFunction, LabelingFunction
 from labelmill.records import ID, iterate_records
+from labelmill.suggestion import did_you_mean
 from labelmill.votes import LFInfo, LFTable, unpack_votes
 
 Records = Any
@@ -50,9 +50,8 @@ class JobFunctions(Mapping[str, AnyLabelingFunction]):
 
     def __getitem__(self, name: str) -> AnyLabelingFunction:
         if name not in self._functions:
-            close = difflib.get_close_matches(name, self._functions, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(self)}"
-            raise KeyError(f"the job has no labeling function {name!r}; {hint}")
+            hint = did_you_mean(name, self._functions, f"it has {', '.join(self)}")
+            raise KeyError(f"the job has no labeling function {name!r}{hint}")
         return self._functions[name]
 
     def __iter__(self) -> Iterator[str]:

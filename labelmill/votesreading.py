@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,18 +31,26 @@ MAX_VALUES = 10_000
 _PIECE = 1 << 20
 
 
+class HashCollisionError(Exception):
+    """Two items of a file have one hash; reading the file again with ``exact=True`` settles it."""
+
+
 class VotesReading:
     """Collects the rows of a file, whatever their order, into the arrays of `LoadedVotes`.
 
     Args:
         table: The file and its columns.
         needed_by: The function that needs it, for messages.
+        exact: Tell items apart by their text alone, in more memory.
+
+    Raises:
+        HashCollisionError: From `add` and `finish`: items have to be told apart by their text.
     """
 
-    def __init__(self, table: VoteTable, needed_by: str) -> None:
+    def __init__(self, table: VoteTable, needed_by: str, *, exact: bool = False) -> None:
         self._table = table
         self._needed_by = needed_by
-        self._items = _Items(f"{needed_by}: {table.file}")
+        self._items = _ExactItems() if exact else _Items()
         self._sources, self._values = _Encoding(), _Encoding()
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -108,8 +117,7 @@ class _Items:
     have one in common.
     """
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self) -> None:
         self._waiting: list[pa.Array] = []
         self._waiting_rows = 0
         self._parts: list[tuple[npt.NDArray[np.int32], Hashes]] = []
@@ -143,9 +151,7 @@ class _Items:
         texts = pa.concat_arrays(self._texts)
         kept = texts.take(pa.array(first))
         if not np.asarray(pc.equal(texts, kept.take(pa.array(same)))).all():
-            raise LabelingFunctionError(
-                f"{self._where}: two items have the same 64-bit hash; change one of their ids"
-            )
+            raise HashCollisionError("two items have the same 64-bit hash")
         self._hashes, self._texts = [hashes], [kept]
 
     def finish(self) -> tuple[KeyIndex, Ints]:
@@ -192,6 +198,23 @@ class _Encoding:
         self._merge()
         whole = self._parts.pop()
         return whole.dictionary, np.asarray(whole.indices)
+
+
+class _ExactItems:
+    """As `_Items`, by text alone."""
+
+    def __init__(self) -> None:
+        self._encoding = _Encoding()
+
+    def add(self, ids: pa.Array) -> None:
+        """Add ids."""
+        self._encoding.add(ids)
+
+    def finish(self) -> tuple[KeyIndex, Ints]:
+        """Return the index, and each row's position in it."""
+        texts, codes = self._encoding.finish()
+        index = KeyIndex(texts)
+        return index, _ranks(index.order)[codes]
 
 
 def _assembled(
@@ -277,6 +300,8 @@ def _merge_contradictions(
 
 
 def _is_abstain(votes: pa.Array) -> npt.NDArray[np.bool_]:
+    if pt.is_decimal(votes.type):
+        votes = votes.cast(pa.float64())
     missing = votes.is_null(nan_is_null=pt.is_floating(votes.type))
     if pt.is_string(votes.type):
         missing = pc.or_(missing, pc.is_in(votes, value_set=pa.array(["", "-1", "-1.0"])))
@@ -286,8 +311,11 @@ def _is_abstain(votes: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _voted(value: Any) -> Any:
-    """Return a vote in plain form: pandas makes floats of indices with nulls among them."""
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+    """Return a vote in plain form: pandas makes floats of indices with nulls among them.
+
+    Databases make decimals of them.
+    """
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return int(value)
     return value
 

@@ -6,8 +6,7 @@ vote together: the ids of a batch are looked up once. The table is held by item,
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -17,11 +16,12 @@ import pyarrow as pa
 
 from labelmill.datafiles import DataFile, data_file, load_once
 from labelmill.errors import LabelingFunctionError
-from labelmill.labeling import BatchFunction, FunctionGroup, SparseVotes
+from labelmill.labeling import AnyLabelingFunction, BatchFunction, FunctionGroup, SparseVotes
 from labelmill.loadedvotes import LoadedVotes
 from labelmill.records import ID
+from labelmill.suggestion import did_you_mean
 from labelmill.tablereading import read_table
-from labelmill.votesreading import VotesReading
+from labelmill.votesreading import HashCollisionError, VotesReading
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,12 @@ class VoteTable(FunctionGroup):
             raise LabelingFunctionError(f"vote table: {self.file}: {error}") from None
 
     def _load(self, local_path: str, needed_by: str) -> LoadedVotes:
-        reading = VotesReading(self, needed_by)
+        try:
+            return self._read(local_path, VotesReading(self, needed_by), needed_by)
+        except HashCollisionError:
+            return self._read(local_path, VotesReading(self, needed_by, exact=True), needed_by)
+
+    def _read(self, local_path: str, reading: VotesReading, needed_by: str) -> LoadedVotes:
         columns = list(dict.fromkeys((self.source, self.vote)))
         for batch in read_table(self.file, local_path, self.item, columns, needed_by):
             reading.add(batch)
@@ -141,9 +146,10 @@ def vote_table(
     """Make a labeling function of every source of a table of votes.
 
     Votes are joined to records by id; integers match by their digits. Items that the corpus does
-    not have are ignored. A vote is a class name or index; null, empty text and -1 are abstains.
-    Text that is a number is an index, unless class names are numbers, when it is a name. A source
-    that voted differently on one item gives an invalid vote there.
+    not have are ignored; a run says how many votes they have. A vote is a class name or index;
+    null, empty text and -1 are abstains. Text that is a number is an index, unless class names are
+    numbers, when it is a name. A source that voted differently on one item gives an invalid vote
+    there.
 
     Args:
         uri: A `.parquet`, `.csv`, `.tsv` or `.jsonl` file: a path relative to the Python file that
@@ -167,10 +173,32 @@ def vote_table(
         wanted = [only] if isinstance(only, str) else [str(name) for name in only]
         for name in wanted:
             if name not in group.loaded.positions:
-                close = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise LabelingFunctionError(
-                    f"vote table: {group.file}: no source {name!r} in column {source!r}{hint}"
+                    f"vote table: {group.file}: no source {name!r} in column {source!r}"
+                    f"{did_you_mean(name, known)}"
                 )
         chosen = tuple(name for name in known if name in set(wanted))
     return [SourceVotes(prefix + name, name, group) for name in chosen]
+
+
+def unmatched_votes(
+    lfs: Sequence[AnyLabelingFunction], joined: Sequence[int]
+) -> Iterator[tuple[VoteTable, int, int]]:
+    """Yield the tables with votes on items that the corpus does not have.
+
+    Args:
+        lfs: Functions of a job; those that are no vote tables are passed over.
+        joined: Of each function, the votes that met a record.
+
+    Yields:
+        A table, its votes on items that are no record's id, and all its votes.
+    """
+    numbers: dict[VoteTable, tuple[int, int]] = {}
+    for lf, met in zip(lfs, joined, strict=True):
+        if isinstance(lf, SourceVotes):
+            missed, total = numbers.get(lf.group, (0, 0))
+            missed += max(0, lf.n_votes - met)  # a repeated id meets a vote twice
+            numbers[lf.group] = missed, total + lf.n_votes
+    for table, (missed, total) in numbers.items():
+        if missed:
+            yield table, missed, total

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from labelmodel.analysis import LFAnalysis, analyse
-from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties, clone
+from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
 from labelmodel.calibrated import CalibratedModel
 from labelmodel.calibration import IsotonicCalibration, TemperatureScaling
 from labelmodel.checks import Check, Diagnosis, diagnose, trusted_model
 from labelmodel.convert import from_crowdkit, from_snorkel
 from labelmodel.convert_files import read_mace, read_wrench, write_mace, write_wrench
+from labelmodel.dawid_skene import DawidSkene
 from labelmodel.dependence import NearDuplicates, find_near_duplicates, pair_counts
-from labelmodel.em import MAX_STAGES, expected_counts, m_step, posteriors, run
+from labelmodel.ebcc import EBCC
+from labelmodel.em import EMModel
+from labelmodel.em_state import EMState, EMTerms
 from labelmodel.errors import (
     ConvergenceWarning,
     LabelModelError,
@@ -19,11 +22,16 @@ from labelmodel.errors import (
     ParametersError,
     VotesError,
 )
+from labelmodel.estimator import clone
 from labelmodel.explain import VoteLogOdds, vote_log_odds
+from labelmodel.frames import from_frame
+from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
-from labelmodel.lf_report import LFReport, learned_lift, lf_report
+from labelmodel.lf_report import LearnedCounts, LFReport, learned_counts, lf_report
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
+from labelmodel.models import MODELS
+from labelmodel.one_coin import ClassConditionalOneCoin, OneCoin
 from labelmodel.parameters import from_json, to_json
 from labelmodel.patterns import (
     PatternTable,
@@ -34,18 +42,27 @@ from labelmodel.patterns import (
 )
 from labelmodel.reliability import ReliabilityCurve, reliability_curve, score_intervals
 from labelmodel.selection import Selection, select_model
-from labelmodel.state import Parameters, Statistics, initial_parameters
+from labelmodel.staged import StagedModel, blocks_of, fit_blocks
+from labelmodel.state import Parameters, Statistics
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
 from labelmodel.voteset import VoteSet
+from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
-    "MAX_STAGES",
+    "EBCC",
+    "IBCC",
+    "MODELS",
     "BaseLabelModel",
     "CalibratedModel",
     "Check",
+    "ClassConditionalOneCoin",
     "ConvergenceWarning",
+    "DawidSkene",
     "Diagnosis",
+    "EMModel",
+    "EMState",
+    "EMTerms",
     "IsotonicCalibration",
     "LFAnalysis",
     "LFReport",
@@ -53,21 +70,26 @@ __all__ = [
     "LabelModelError",
     "LabelModelProtocol",
     "LabelModelWarning",
+    "LearnedCounts",
     "MajorityVote",
     "NearDuplicates",
     "NotFittedError",
+    "OneCoin",
     "Parameters",
     "ParametersError",
     "PatternTable",
     "ReliabilityCurve",
     "Selection",
+    "StagedModel",
     "Statistics",
     "TemperatureScaling",
     "VoteLogOdds",
     "VoteSet",
     "VotesError",
+    "WeightedVote",
     "accuracy",
     "analyse",
+    "blocks_of",
     "break_ties",
     "brier",
     "clone",
@@ -76,26 +98,23 @@ __all__ = [
     "diagnose",
     "ece",
     "empty",
-    "expected_counts",
     "find_near_duplicates",
+    "fit_blocks",
     "from_crowdkit",
     "from_dense",
     "from_dense_with_inverse",
+    "from_frame",
     "from_json",
     "from_long",
     "from_snorkel",
-    "initial_parameters",
-    "learned_lift",
+    "learned_counts",
     "lf_report",
     "log_loss",
-    "m_step",
     "merge_patterns",
     "pair_counts",
-    "posteriors",
     "read_mace",
     "read_wrench",
     "reliability_curve",
-    "run",
     "score",
     "score_intervals",
     "select_model",

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import FloatArray, IntArray, bin_sums, ragged_positions
+from labelmodel.arrays import (
+    AnyArray,
+    FloatArray,
+    IndexArray,
+    IntArray,
+    bin_sums,
+    ragged_positions,
+)
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
+from labelmodel.vote_index import vote_cells
 
 GOLD_STRENGTH = 20.0
 WEIGHT_TOLERANCE = 1e-9
+
+UnseenVotes: TypeAlias = Callable[[IntArray, IntArray], FloatArray]
+"""From LFs int64[u] and labels int64[u] of votes that a fit never saw to rows float64[u, k]."""
 
 
 def class_votes(table: PatternTable) -> IntArray:
@@ -62,53 +76,89 @@ def majority_winners(table: PatternTable, source_weights: FloatArray | None = No
     source_weights : float64[m], optional
         What a vote of each source counts; 1 by default.
     """
-    votes = _weighted_class_votes(table, source_weights)
+    return shared_winners(_weighted_class_votes(table, source_weights))
+
+
+def shared_winners(votes: FloatArray) -> FloatArray:
+    """Largest entries of each row, a one shared among them; float64[P, k] -> float64[P, k]."""
     # Sums of weights that are equal on paper differ in their last bits.
     winners = (votes >= votes.max(axis=1, keepdims=True) - WEIGHT_TOLERANCE) & (votes > 0)
     shared: FloatArray = winners / np.maximum(winners.sum(axis=1), 1)[:, None]
     return shared
 
 
-def vote_incidence(table: PatternTable, dtype: type[np.generic]) -> sparse.csr_matrix:
-    """Sparse [P, m * k] with a one where an LF voted for a class, in column j * k + v."""
-    columns = table.lfs.astype(np.int64) * table.n_classes + table.labels
+def covered_patterns(table: PatternTable) -> PatternTable:
+    """Patterns that have a vote; the table itself where all do."""
+    voted = table.n_votes > 0
+    return table if voted.all() else table.take(voted)
+
+
+def vote_incidence(
+    table: PatternTable, columns: IndexArray, n_columns: int, dtype: type[np.generic]
+) -> sparse.csr_matrix:
+    """Sparse [P, n_columns] with a one in the column of each vote."""
     return sparse.csr_matrix(
-        (np.ones(len(columns), dtype=dtype), columns, table.indptr),
-        shape=(len(table), table.n_lfs * table.n_classes),
+        (np.ones(len(columns), dtype=dtype), columns, table.indptr.astype(np.int32)),
+        shape=(len(table), n_columns),
     )
 
 
-def sum_over_votes(table: PatternTable, per_vote: FloatArray) -> FloatArray:
-    """Sum for each pattern of its votes' rows of `per_vote` [m, k, k]; float64[P, k]."""
-    k = table.n_classes
-    if table.n_lfs == 0:
-        return np.zeros((len(table), k))
-    weights = np.ascontiguousarray(per_vote.reshape(table.n_lfs * k, k))
-    return np.asarray(vote_incidence(table, np.float64) @ weights)
+def sum_over_votes(
+    table: PatternTable, numbers: IndexArray, per_vote: FloatArray, unseen: UnseenVotes
+) -> FloatArray:
+    """Sum for each pattern of what its votes have.
+
+    Parameters
+    ----------
+    table : PatternTable
+    numbers : int[nnz]
+        Of its votes, from `VoteIndex.numbers_of`.
+    per_vote : float64[S, k]
+    unseen : callable
+        Rows float64[u, k] of votes that the index does not have, from their LFs and labels.
+
+    Returns
+    -------
+    float64[P, k]
+    """
+    new = np.flatnonzero(numbers < 0)
+    if len(new):
+        unseen_cells = vote_cells(table)[new].astype(np.int64)
+        cells, group = np.unique(unseen_cells, return_inverse=True)
+        numbers = numbers.copy()
+        numbers[new] = len(per_vote) + group
+        rows = unseen(cells // table.n_classes, cells % table.n_classes)
+        per_vote = np.concatenate([per_vote, rows])
+    incidence = vote_incidence(table, numbers, len(per_vote), np.float64)
+    return np.asarray(incidence @ np.ascontiguousarray(per_vote))
 
 
-def sum_by_vote(table: PatternTable, per_pattern: IntArray) -> IntArray:
-    """Exact sum for each LF and vote of `per_pattern` [P, k]; int64[m, k, k]."""
-    k = table.n_classes
-    if table.n_lfs == 0:
-        return np.zeros((0, k, k), dtype=np.int64)
-    summed = vote_incidence(table, np.int64).T @ np.ascontiguousarray(per_pattern)
-    return np.asarray(summed).reshape(table.n_lfs, k, k)
+def sum_by_vote(
+    table: PatternTable, numbers: IndexArray, n_votes: int, per_pattern: IntArray
+) -> IntArray:
+    """Exact sum for each of S = `n_votes` votes of `per_pattern` [P, k]; int64[S, k].
+
+    `numbers` int[nnz] are those of the table's votes, none of them unseen.
+    """
+    incidence = vote_incidence(table, numbers, n_votes, np.int64)
+    return np.asarray(incidence.T @ np.ascontiguousarray(per_pattern))
 
 
 def vote_counts(table: PatternTable) -> IntArray:
     """Records in which each LF votes for each class, int64[m, k]."""
-    weights = table.counts[:, None]
-    if table.n_lfs == 0:
-        return np.zeros((0, table.n_classes), dtype=np.int64)
-    summed = vote_incidence(table, np.int64).T @ np.ascontiguousarray(weights)
-    return np.asarray(summed).reshape(table.n_lfs, table.n_classes)
+    # Float sums are exact: a block of fewer than 2**53 records holds whole numbers.
+    counted = np.bincount(
+        vote_cells(table),
+        weights=np.repeat(table.counts, table.n_votes),
+        minlength=table.n_lfs * table.n_classes,
+    )
+    return counted.astype(np.int64).reshape(table.n_lfs, table.n_classes)
 
 
-def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
-    """Rows with a one at their label, float64[n, k]."""
-    result = np.zeros((len(labels), n_classes))
-    result[np.arange(len(labels)), labels] = 1.0
+def one_hot(labels: AnyArray, n_classes: int) -> IntArray:
+    """Rows with a one at their label, int64[n, k]."""
+    result = np.zeros((len(labels), n_classes), dtype=np.int64)
+    result[np.arange(len(labels)), labels] = 1
     return result
 
 
@@ -118,7 +168,7 @@ def clamp_gold(table: PatternTable, posteriors: FloatArray) -> FloatArray:
     if not len(known):
         return posteriors
     clamped = posteriors.copy()
-    clamped[known] = one_hot(table.gold[known].astype(np.int64), table.n_classes)
+    clamped[known] = one_hot(table.gold[known], table.n_classes)
     return clamped
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from labelmodel.arrays import FloatArray, IntArray
-from labelmodel.base import BaseLabelModel, clone, fitted_copy
+from labelmodel.base import BaseLabelModel, fitted_copy
 from labelmodel.calibration import CALIBRATORS, Calibrator, Identity
 from labelmodel.errors import VotesError
+from labelmodel.estimator import clone
 from labelmodel.folds import gold_folds
 from labelmodel.label_model import LabelModel
 from labelmodel.metrics import record_losses
 from labelmodel.patterns import PatternTable
+from labelmodel.plain_data import Plain, to_plain, value_from_plain
 
 MIN_GOLD_TO_CALIBRATE = 20
+OWN_PARAMS = ("method", "n_folds", "random_state")
 
 
 class CalibratedModel(BaseLabelModel):
@@ -47,7 +52,9 @@ class CalibratedModel(BaseLabelModel):
 
     Notes
     -----
-    Source: the scheme is scikit-learn's `CalibratedClassifierCV(ensemble=False)`.
+    Source: the scheme is scikit-learn's `CalibratedClassifierCV(ensemble=False)`. It is a model
+    around a model and none of `MODELS`: each fold of gold is a fit of its own, so its fit is not
+    one chain of sums over patterns (`staged`). `to_json` and `from_json` take it.
     """
 
     model_: BaseLabelModel
@@ -108,6 +115,28 @@ class CalibratedModel(BaseLabelModel):
                 losses[name][test] = record_losses(corrected, truth[test])
         means = {name: float(values.mean()) for name, values in losses.items()}
         return means, min(means, key=means.__getitem__)
+
+    def calibration_to_plain(self) -> Plain:
+        """What the fit adds to that of `model_`, as plain data for `to_json`."""
+        return {
+            "params": {name: getattr(self, name) for name in OWN_PARAMS},
+            "method": self.method_,
+            "losses": self.losses_,
+            "calibrator": {name: to_plain(value) for name, value in vars(self.calibrator_).items()},
+        }
+
+    @classmethod
+    def from_plain(cls, model: BaseLabelModel, plain: Plain) -> Self:
+        """Fitted model around a fitted model, from what `calibration_to_plain` returned."""
+        calibrated = cls(clone(model), **plain["params"])
+        calibrated.model_ = model
+        calibrated.method_, calibrated.losses_ = plain["method"], plain["losses"]
+        calibrated.calibrator_ = CALIBRATORS[calibrated.method_]()
+        for name, value in plain["calibrator"].items():
+            setattr(calibrated.calibrator_, name, value_from_plain(value))
+        for name in ("class_balance_", "n_classes_", "n_lfs_", "classes_", "workers_"):
+            setattr(calibrated, name, getattr(model, name))
+        return calibrated
 
     def _posteriors(self, table: PatternTable) -> FloatArray:
         result = self.calibrator_.transform(self.model_.predict_proba(table))

@@ -103,9 +103,9 @@ class IsotonicCalibration:
 
     Attributes
     ----------
-    thresholds_ : list of float64[t]
+    thresholds_ : tuple of float64[t]
         For each class the probabilities seen, ascending.
-    values_ : list of float64[t]
+    values_ : tuple of float64[t]
         Calibrated probability at each; linear between, constant outside.
 
     Notes
@@ -115,8 +115,8 @@ class IsotonicCalibration:
     mean class share is added at each end, so that no probability becomes 0 or 1.
     """
 
-    thresholds_: list[FloatArray]
-    values_: list[FloatArray]
+    thresholds_: tuple[FloatArray, ...]
+    values_: tuple[FloatArray, ...]
 
     def fit(
         self, probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = None
@@ -126,12 +126,11 @@ class IsotonicCalibration:
         Parameters, errors: as for `TemperatureScaling.fit`.
         """
         probs, truth, records = judged_rows(probabilities, gold, counts)
-        self.thresholds_, self.values_ = [], []
-        for label in range(probs.shape[1]):
-            hit = (truth == label).astype(np.float64)
-            thresholds, values = _steps(probs[:, label], hit, records)
-            self.thresholds_.append(thresholds)
-            self.values_.append(values)
+        steps = [
+            _steps(column, (truth == label).astype(np.float64), records)
+            for label, column in enumerate(probs.T)
+        ]
+        self.thresholds_, self.values_ = zip(*steps, strict=True)
         return self
 
     def transform(self, probabilities: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from labelmodel.arrays import FloatArray, IntArray
 from labelmodel.base import BaseLabelModel, break_ties, fitted_copy
 from labelmodel.blocks import class_votes, majority_winners
 from labelmodel.errors import VotesError
-from labelmodel.lf_report import learned_lift
+from labelmodel.lf_report import learned_counts
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import credit
 from labelmodel.patterns import PatternTable
@@ -269,7 +269,7 @@ def _instability(model: BaseLabelModel, answers: _Answers, random_state: int) ->
 
 def _uninformative(model: BaseLabelModel, answers: _Answers) -> Check:
     """Functions that are right hardly more often than their classes occur."""
-    lift = learned_lift(model, answers.table)
+    lift = learned_counts(model, answers.table).lift
     poor = np.flatnonzero(lift < MIN_LIFT)
     lowest = float(np.nanmin(lift))
     named = f": {', '.join(str(lf) for lf in poor)}" if len(poor) else ""

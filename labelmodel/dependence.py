@@ -20,6 +20,7 @@ from labelmodel.blocks import vote_incidence
 from labelmodel.patterns import PatternTable
 from labelmodel.start import choose_regime
 from labelmodel.state import Regime
+from labelmodel.vote_index import vote_cells
 
 NEAR_DUPLICATES = "labeling functions that vote as copies of each other count about as one: "
 """How the warning begins that goes on with LF numbers, for callers that know the names."""
@@ -87,7 +88,7 @@ def pair_counts(table: PatternTable) -> sparse.csr_matrix:
     share = _sampled_share(table.n_lfs)
     if share < 1.0:
         table = table.take(table.row_hash() < np.uint64(int(share * 2.0**64)))
-    incidence = vote_incidence(table, np.int64)
+    incidence = vote_incidence(table, vote_cells(table), table.n_lfs * table.n_classes, np.int64)
     counted = incidence.copy()
     counted.data = np.repeat(table.counts, table.n_votes)
     pairs: sparse.csr_matrix = (incidence.T @ counted).tocsr()

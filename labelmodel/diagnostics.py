@@ -15,6 +15,10 @@ NEVER_PREDICTED = "classes that majority vote gives are never predicted: "
 """How the warning begins that goes on with class indices, for callers that know the names."""
 
 
+NEVER_VOTED = "labeling functions never voted"
+"""How the warning ends that begins with their number, for callers that left some out."""
+
+
 def report_on(statistics: Statistics, params: Parameters) -> Parameters:
     """Finish a fit: LF precision, warnings and, where needed, the fallback to majority vote.
 

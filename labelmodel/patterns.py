@@ -124,8 +124,9 @@ class PatternTable:
 
     def slice(self, start: int, stop: int) -> PatternTable:
         """Patterns `start:stop`; votes and counts share this table's memory."""
-        indptr = self.indptr[start : stop + 1]
-        first, last = (int(indptr[0]), int(indptr[-1])) if len(indptr) else (0, 0)
+        start, stop, _ = slice(start, stop).indices(len(self))
+        indptr = self.indptr[start : max(start, stop) + 1]
+        first, last = int(indptr[0]), int(indptr[-1])
         return PatternTable(
             indptr=indptr - first,
             lfs=self.lfs[first:last],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -25,6 +27,10 @@ from pipelines.shadowing import check_packages
 if TYPE_CHECKING:
     from pipelines.plan import Plan
     from pipelines.runners import RunnerChoice
+
+TRYING = "trying functions on a sample ..."
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -52,10 +58,19 @@ def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+class _Output(Console):
+    """A console whose reader may go away: what was done is done, and what is left is finished."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing more."""
+        self.quiet = True
+        _drop_output()
+
+
 def _consoles(as_json: bool) -> tuple[Console, Console]:
     """Return the consoles for results and for progress; results are plain when piped."""
     width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to cut numbers at
-    out = Console(width=width, quiet=as_json, emoji=False)
+    out = _Output(width=width, quiet=as_json, emoji=False)
     # A duplicate, because a run diverts stderr itself from Beam's worker processes.
     err = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
     return out, Console(file=err, emoji=False)
@@ -100,8 +115,8 @@ def plan(
     """Show shards, what would run, what is reused, and each function's speed on a sample."""
     from pipelines.screen import Screen
 
-    made, choice = _planned(job, overrides, full, runner, beam_flags)
-    out, _ = _consoles(as_json)
+    out, err = _consoles(as_json)
+    made, choice = _planned(job, overrides, full, runner, beam_flags, err)
     if as_json:
         click.echo(json.dumps(_plan_document(made, choice), indent=2))
     else:
@@ -131,9 +146,9 @@ def run(
     from pipelines.run import run_plan
     from pipelines.screen import Screen
 
-    made, choice = _planned(job, overrides, full, runner, beam_flags)
-    spec = made.job
     out, err = _consoles(as_json)
+    made, choice = _planned(job, overrides, full, runner, beam_flags, err)
+    spec = made.job
     screen = Screen(out)
     if made.unchanged:
         assert made.parent is not None
@@ -202,11 +217,12 @@ def lfs(
     terminal beside the editor.
     """
     from pipelines.lfs import analyse_sample
+    from pipelines.progress import notice
     from pipelines.screen_lfs import LFScreen, View
 
     if examples is None:
         examples = 3 if named or as_json else 0
-    out, _ = _consoles(as_json)
+    out, err = _consoles(as_json)
     if watching:
         from pipelines.screen_watch import WatchJson, WatchScreen
         from pipelines.watch import Request, watch_job
@@ -215,7 +231,7 @@ def lfs(
         watch_job(Request(job, overrides, rows, examples, named, ask), screen.show, screen.changed)
         return
     spec, folder = load_job(job, overrides)
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), notice(err, TRYING):
         found = analyse_sample(spec, folder, rows, examples=examples, named=named, ask=ask)
     if as_json:
         click.echo(json.dumps(found.document(), indent=2))
@@ -229,14 +245,16 @@ def _planned(
     full: bool,
     runner: str | None,
     flags: Sequence[str],
+    err: Console,
 ) -> tuple[Plan, RunnerChoice]:
     from pipelines.plan import make_plan
+    from pipelines.progress import notice
     from pipelines.runners import check_flags, choose_runner
 
     spec, folder = load_job(job, overrides)
     check_flags([*spec.runner.options, *flags])  # before functions are tried on a sample
     with redirect_stdout(sys.stderr):  # what functions print is no result of ours
-        made = make_plan(spec, folder, full=full)
+        made = make_plan(spec, folder, full=full, trying=lambda: notice(err, TRYING))
     if made.functions is not None:
         click.echo(made.functions.printed(), nl=False, err=True)
     choice = choose_runner(
@@ -267,7 +285,7 @@ def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
         "lfs": [asdict(lf) for lf in made.prepared.table.lfs],
         "sample": {
             "rows": sample.rows,
-            "outcomes": None if sample.applied is None else sample.applied.outcomes.to_dict(),
+            "outcomes": None if sample.outcomes is None else sample.outcomes.to_dict(),
         },
         "warnings": list(made.warnings),
     }
@@ -282,8 +300,11 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
         debug = "--debug" in given
         given = [argument for argument in given if argument != "--debug"]  # wherever it stands
         logging.getLogger().setLevel(logging.ERROR)  # Beam warns of optional packages at import
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
             function(args=given, prog_name="labelmill", standalone_mode=False)
+            sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except click.ClickException as error:
@@ -297,20 +318,50 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
                 traceback.print_exc()
             click.echo(f"error: {error}", err=True)
             return error.exit_code
-        except BrokenPipeError:  # the reader of our output is gone; what was done is done
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it ends
+        except (BrokenPipeError, SystemExit):  # what click makes of a reader that is gone
+            _drop_output()
             return 0
-        except Exception as error:
-            if debug:
-                traceback.print_exc()
-            click.echo(
-                f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
-                err=True,
-            )
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                return _bug(error, debug)
+            with suppress(OSError):
+                sys.stdout.flush()
+            _drop_output()
+            click.echo(f"error: {error}; make room, a rerun reuses what was stored", err=True)
             return 1
+        except Exception as error:
+            return _bug(error, debug)
+        finally:
+            guard = sys.modules.get("labelmill.guard")  # not there: no function was loaded
+            if guard is not None:
+                guard.close_all()
         return 0
 
     return main
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    """Report an error that nobody expected; return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    click.echo(
+        f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
+        err=True,
+    )
+    return 1
+
+
+def _drop_output() -> None:
+    """Write what is left of our output nowhere, or Python complains when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _open_closed_streams() -> None:
+    """Open stdout and stderr to nowhere where whoever started us closed them."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 _main = _report(cli)
@@ -318,6 +369,7 @@ _main = _report(cli)
 
 def main() -> None:
     """Entry point of the `labelmill` command."""
+    _open_closed_streams()
     sys.exit(_main())
 
 

@@ -63,6 +63,7 @@ def build_graph(pipeline: beam.Pipeline, inputs: GraphInputs) -> beam.PCollectio
         task.job.model,
         outcomes=outcomes,
         max_fault_rate=task.job.gates.max_fault_rate,
+        records=inputs.rows,
     )
     labels = voted.shards | "LabelShards" >> LabelShards(task, fit)
     repeats = voted.shards | "CountRepeatedIds" >> CountRepeatedIds(task, inputs.rows)

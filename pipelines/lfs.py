@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from labelmill.apply import Fault, Outcomes
+from labelmill.apply import Fault, Outcomes, Stops
 from labelmill.corpus import Corpus
 from labelmill.errors import CorpusError, LabelingFunctionError
 from labelmill.gold import read_gold, split_gold, take_gold
@@ -23,6 +22,7 @@ from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.shard import Shard
 from labelmill.shardwork import with_gold
+from labelmill.suggestion import did_you_mean
 from labelmill.votes import GOLD, LFTable, VoteArrays, gold_array, unpack_votes
 from labelmodel.patterns import merge_patterns
 from pipelines.lf_examples import Codes, Example, FunctionExamples, SampleVotes, shown_columns
@@ -56,6 +56,7 @@ class SampleAnalysis:
         examples: By function, for those that were asked for.
         uncovered: Records on which no function votes.
         sources: The job's Python files.
+        data_files: Data files that the functions read.
         estimates: What functions that cost money would use on the sample; they were not asked.
     """
 
@@ -72,6 +73,7 @@ class SampleAnalysis:
     examples: Mapping[str, FunctionExamples]
     uncovered: tuple[Example, ...]
     sources: tuple[str, ...]
+    data_files: tuple[str, ...]
     estimates: Mapping[str, Mapping[str, float]]
 
     @property
@@ -145,10 +147,11 @@ def analyse_sample(
     estimates: Mapping[str, Mapping[str, float]] = {}
     if ask:
         function_set.allow(1.0)
+    stops = Stops()
     start = 0
     for batch in records.to_batches(BATCH_ROWS):
         part = None if gold is None else gold.slice(start, batch.num_rows)
-        applied = function_set.apply(batch, gold=part, ask=ask)
+        applied = function_set.apply(batch, gold=part, ask=ask, stops=stops)
         estimates = add_usage(estimates, applied.estimates)
         outcomes = outcomes.merge(applied.outcomes)
         faults += applied.faults
@@ -177,6 +180,7 @@ def analyse_sample(
         examples={table.names[n]: found[n] for n in wanted},
         uncovered=sample.uncovered(_columns_to_show(functions, records), examples or 3),
         sources=tuple(file.path for file in prepared.code.files),
+        data_files=tuple(prepared.files),
         estimates=estimates,
     )
 
@@ -184,9 +188,8 @@ def analyse_sample(
 def _check_names(named: Sequence[str], names: Sequence[str]) -> None:
     for name in named:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean {close[0]!r}?" if close else "`labelmill lfs` lists them"
-            raise LabelingFunctionError(f"the job has no labeling function {name!r}; {hint}")
+            hint = did_you_mean(name, names, "`labelmill lfs` lists them")
+            raise LabelingFunctionError(f"the job has no labeling function {name!r}{hint}")
 
 
 def _spread(shards: Sequence[Shard]) -> list[Shard]:

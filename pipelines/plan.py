@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from labelmill.apply import Applied, FunctionSet
+from labelmill.apply import FunctionSet
 from labelmill.columns import columns_used, needed_columns
 from labelmill.combining import with_parts
 from labelmill.corpus import Corpus, plan_corpus
@@ -18,46 +19,23 @@ from labelmill.errors import (
     LabelingFunctionError,
     VersionNotFoundError,
 )
-from labelmill.gold import read_gold, take_gold
+from labelmill.gold import read_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
 from labelmill.labeling import BatchFunction, Matcher
 from labelmill.manifest import Manifest
-from labelmill.readers import read_shard
 from labelmill.shard import Shard
-from labelmill.shardwork import LAYOUT, RETRY, ShardTask
+from labelmill.shardwork import LAYOUT, ShardTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest
 from labelmill.votes import LFTable
+from pipelines.sampling import Sample, take_sample
 from transforms.fit import quarantined
 from transforms.fitting import MODEL_VERSION
 
 SECONDS_PER_ROW = 3e-6
 """What a record costs besides its functions."""
-
-SAMPLE_ROWS = 1000
-"""Records that a plan runs the functions on, to find errors early and to project the time."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Functions run on a few records of the corpus.
-
-    Attributes:
-        applied: Votes, outcomes and faults; None when there is nothing to vote on.
-        rows: Records of the sample.
-        bytes_per_row: Mean size of a record in memory.
-        seconds: Time that all functions took on it.
-    """
-
-    applied: Applied | None
-    rows: int
-    bytes_per_row: float
-    seconds: float
-
-
-NO_SAMPLE = Sample(None, 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -108,12 +86,12 @@ class Plan:
     @property
     def projected_usage(self) -> Mapping[str, Mapping[str, float]]:
         """What functions that cost money will use at most, projected from the sample."""
-        if self.sample.applied is None or not self.sample.rows:
+        if not self.sample.rows:
             return {}
         scale = self.rows_of(self.to_vote) / self.sample.rows
         return {
             lf: {name: amount * scale for name, amount in used.items()}
-            for lf, used in self.sample.applied.estimates.items()
+            for lf, used in self.sample.estimates.items()
         }
 
     @property
@@ -124,18 +102,23 @@ class Plan:
     @property
     def projected_seconds(self) -> float:
         """Time that the functions will need on one core, projected from the sample."""
-        if not self.sample.rows:
-            return 0.0
-        return self.rows_of(self.to_vote) * self.sample.seconds / self.sample.rows
+        return self.rows_of(self.to_vote) * sum(self.sample.seconds)
 
 
-def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
+def make_plan(
+    job: JobSpec,
+    folder: Path,
+    *,
+    full: bool = False,
+    trying: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Plan:
     """Plan a run of `job`; reads the corpus' listing, footers and first records, writes nothing.
 
     Args:
         job: The validated job.
         folder: The job file's folder.
         full: Compute everything again, whatever is stored.
+        trying: Opened while the functions are tried on a sample, to tell a person so.
 
     Raises:
         LabelmillError: Whatever is wrong with the job, its functions or its corpus.
@@ -162,7 +145,7 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     task = replace(task, renamed=_renamed(task, corpus, parent))
     digest = _inputs_digest(task, corpus)
     same = not full and parent is not None and parent.inputs_digest == digest
-    if parent is not None and any(RETRY in file.path for file in parent.files_of("votes")):
+    if parent is not None and not all(task.may_reuse(f.path) for f in parent.files_of("votes")):
         same = False
     stored = set() if full else set(store.list() if same else store.list("votes"))
     missing = [f.path for f in parent.files if f.path not in stored] if parent and same else []
@@ -178,7 +161,10 @@ def make_plan(job: JobSpec, folder: Path, *, full: bool = False) -> Plan:
     task = replace(task, budget_share=1 / max(1, len(corpus.shards) - len(reused)))
     if unchanged:
         functions = None
-    sample = NO_SAMPLE if functions is None else take_sample(task, functions, corpus, SAMPLE_ROWS)
+    sample = Sample()
+    if functions is not None:
+        with trying():
+            sample = take_sample(task, functions, corpus)
     return Plan(
         job,
         prepared,
@@ -230,7 +216,7 @@ def _renamed(task: ShardTask, corpus: Corpus, parent: Manifest | None) -> dict[s
     for shard in corpus.shards:
         usual, path = task.votes_path(shard), current.get(shard.id)
         other = path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-")
-        if path and other and RETRY not in path:
+        if path and other and task.may_reuse(path):
             renamed[usual] = path
     return renamed
 
@@ -249,26 +235,12 @@ def _check_output_apart(job: JobSpec) -> None:
             )
 
 
-def take_sample(task: ShardTask, functions: FunctionSet, corpus: Corpus, rows: int) -> Sample:
-    """Run the functions on up to `rows` records from the start of the first shard with any."""
-    for shard in corpus.shards:
-        for read in read_shard(shard, corpus.schema, id_column=task.job.input.id, batch_rows=rows):
-            if not read.batch.num_rows:
-                continue
-            batch, gold = take_gold(read.batch, task.gold_column, task.job.labels, shard.uri)
-            functions.warm_up()
-            applied = functions.apply(batch, gold=gold, ask=False)
-            seconds = sum(applied.outcomes.seconds)
-            return Sample(applied, batch.num_rows, read.batch.nbytes / batch.num_rows, seconds)
-    return NO_SAMPLE
-
-
 def _sample_warnings(sample: Sample, job: JobSpec, table: LFTable) -> list[str]:
     """Name the functions that fail on more of the sample than gates.max_fault_rate allows."""
-    if sample.applied is None:
+    outcomes = sample.outcomes
+    if outcomes is None:
         return []
-    outcomes = sample.applied.outcomes
-    first = {fault.lf: fault for fault in reversed(sample.applied.faults)}
+    first = {fault.lf: fault for fault in reversed(sample.faults)}
     warnings = []
     for n in quarantined(outcomes, job.gates.max_fault_rate):
         fault = first[table.names[n]]

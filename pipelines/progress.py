@@ -1,9 +1,11 @@
-"""Progress on a terminal: shards done, rows per second, time left."""
+"""Progress on a terminal: shards done, rows per second, time left; a word on what takes long."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -15,6 +17,19 @@ from pipelines.plan import Plan
 
 POLL_SECONDS = 0.25
 STORE_POLL_SECONDS = 2.0
+NOTICE_SECONDS = 0.5
+
+
+@contextmanager
+def notice(console: Console, text: str) -> Iterator[None]:
+    """Say on a terminal what is being done, when it takes longer than a moment."""
+    timer = threading.Timer(NOTICE_SECONDS, console.print, [text], {"style": "dim"})
+    if console.is_terminal:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class TerminalProgress:

@@ -6,15 +6,17 @@ import datetime
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import FrameType
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PortableOptions
@@ -23,6 +25,7 @@ from labelmill import errors
 from labelmill.datafiles import stage
 from labelmill.errors import JobSpecError, LabelmillError
 from labelmill.gates import GATES
+from labelmill.guard import close_all
 from labelmill.publication import RunInfo, RunOutcome, run_path
 from labelmill.store import Store
 from pipelines.graph import GraphInputs, build_graph
@@ -100,12 +103,12 @@ def run_plan(
         task = plan.task
         stage(Store.open(plan.job.output.uri), plan.prepared.data_files())
         if choice.is_local:
-            task = replace(task, progress_path=str(progress))
+            task = replace(task, progress_path=str(progress), launcher=os.getpid())
         shards = plan.corpus.shards
         inputs = GraphInputs(shards, task, plan.prepared, run, plan.rows_of(shards))
         pipeline = beam.Pipeline(options=choice.options())
         build_graph(pipeline, inputs)
-        with watch(plan, str(progress)) if watch else nullcontext():
+        with watch(plan, str(progress)) if watch else nullcontext(), _ends_workers(progress):
             _run_pipeline(pipeline)
     try:
         outcome = RunOutcome.from_json(store.get(run_path(run.id)))
@@ -116,6 +119,26 @@ def run_plan(
         ) from None
     ended = datetime.datetime.now(datetime.UTC)
     return Finished(outcome, choice, (ended - started).total_seconds())
+
+
+@contextmanager
+def _ends_workers(progress: Path) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end worker processes and functions, for which Beam would wait."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        progress.unlink(missing_ok=True)
+        close_all()
+        signal.default_int_handler(number, frame)
+
+    before = {}
+    with suppress(ValueError):  # not the main thread
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_endpoint(choice: RunnerChoice) -> None:

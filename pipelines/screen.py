@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labelmill.outcomes import Fault
 from labelmill.publication import RunOutcome
+from labelmill.votetable import unmatched_votes
 from pipelines.plan import Plan
 from pipelines.run import Finished
+from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import count
 from pipelines.screen_parts import ScreenParts
 from pipelines.screen_text import percent, plural, printable, share
@@ -46,9 +49,9 @@ class Screen(ScreenParts):
     def sample_table(self, plan: Plan) -> None:
         """Show votes and speed of each function on the plan's sample."""
         sample = plan.sample
-        if sample.applied is None:
+        outcomes = sample.outcomes
+        if outcomes is None:
             return
-        outcomes = sample.applied.outcomes
         self.line(f"\non the first {sample.rows:,} records:")
         table = self.table(["function", "kind", "votes", "faults", "invalid", "us/record"], left=2)
         for n, lf in enumerate(plan.prepared.table.lfs):
@@ -58,7 +61,7 @@ class Screen(ScreenParts):
                 f"{outcomes.votes[n]:,}",
                 count(outcomes.faults[n]),
                 count(outcomes.invalid[n]),
-                f"{outcomes.seconds[n] / sample.rows * 1e6:.2f}",
+                f"{sample.seconds[n] * 1e6:.2f}",
             )
         self.console.print(table)
 
@@ -85,7 +88,8 @@ class Screen(ScreenParts):
         self.usage(details["lf_usage"])
         self.gold(summary["gold"])
         self.model(summary["model"])
-        self.troubles(counts, details["gates"], plan)
+        self.troubles(counts, details["gates"], plan, outcome.status == "published")
+        self.failures(plan, counts, details["failures"])
         self.next_steps(plan, outcome, summary)
 
     def _head(self, plan: Plan, finished: Finished) -> None:
@@ -113,14 +117,18 @@ class Screen(ScreenParts):
         self.console.print(table)
 
     def troubles(
-        self, counts: Mapping[str, Any], gates: Sequence[Mapping[str, Any]], plan: Plan
+        self,
+        counts: Mapping[str, Any],
+        gates: Sequence[Mapping[str, Any]],
+        plan: Plan,
+        published: bool,
     ) -> None:
-        """Show bad records, duplicates, faults and overridden gates."""
+        """Show bad records, duplicates, faults, votes that met no record and overridden gates."""
         notes = []
+        dead_letters = "labelmill.open_faults()" if published else "the data set's faults/"
         if counts["bad_records"]:
             notes.append(
-                f"{plural(counts['bad_records'], 'bad record')}, not readable; see faults/ in the "
-                "data set"
+                f"{plural(counts['bad_records'], 'bad record')}, not readable; see {dead_letters}"
             )
         if counts["duplicate_ids"]:
             notes.append(
@@ -129,11 +137,25 @@ class Screen(ScreenParts):
             )
         failed = sum(counts["faults"]) + sum(counts["invalid"])
         if failed:
+            notes.append(f"{failed:,} faults and invalid results; samples are in {dead_letters}")
+        joined = [a + b for a, b in zip(counts["votes"], counts["invalid"], strict=True)]
+        for table, missed, total in unmatched_votes(plan.prepared.functions(), joined):
             notes.append(
-                f"{failed:,} faults and invalid results; samples are in the data set's faults/"
+                f"{missed:,} of {plural(total, 'vote')} in {table.file} are on items that are no "
+                f"record's id; compare its column {table.item!r} with input.id"
             )
         notes += [f"gate {g['name']} overridden: {g['message']}" for g in gates if g["accepted"]]
         self.warnings(notes)
+
+    def failures(
+        self, plan: Plan, counts: Mapping[str, Any], failures: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Show a failure of each of the functions that failed most, and what opens the others."""
+        sources = [file.path for file in plan.prepared.code.files]
+        for failure in failures:
+            fault = Fault(**failure)
+            n = plan.prepared.table.names.index(fault.lf)
+            self.line(fault_line(fault, sources, counts["faults"][n] + counts["invalid"][n]))
 
     def next_steps(self, plan: Plan, outcome: RunOutcome, summary: Mapping[str, Any]) -> None:
         """Say where the labels are and what is worth doing next."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from rich.cells import cell_len
@@ -17,6 +16,7 @@ from pipelines.lf_changes import VoteChange, compare
 from pipelines.lf_examples import FunctionExamples
 from pipelines.lf_pairs import Pair
 from pipelines.lfs import SampleAnalysis
+from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import lf_table
 from pipelines.screen_parts import ScreenParts
 from pipelines.screen_records import print_records
@@ -196,16 +196,8 @@ class LFScreen(ScreenParts):
             for outcome, per_function in numbers.items():
                 if (name, outcome) not in first or (named and name not in named):
                     continue
-                fault = first[name, outcome]
-                at = frame_of(fault, found.sources)
-                self.console.print(
-                    f"[red]{outcome}[/] [bold]{printable(name)}[/]"
-                    f"{f' at {printable(at)}' if at else ''}: "
-                    f"{f'{printable(fault.type)}: ' if outcome == 'fault' else ''}"
-                    f"{printable(fault.message)} "
-                    f"[dim](record {printable(fault.id)}, in all {per_function[n]:,})[/]",
-                    highlight=False,
-                )
+                line = fault_line(first[name, outcome], found.sources, per_function[n])
+                self.console.print(line, highlight=False)
 
     def pairs(self, found: SampleAnalysis) -> None:
         """Show functions that vote alike, one inside another, or against each other."""
@@ -270,17 +262,6 @@ class LFScreen(ScreenParts):
             missing = found.rows - int(np.count_nonzero(np.diff(found.votes.indptr)))
             self.line(f"\n[bold]nobody votes on[/] {plural(missing, 'record')}, such as")
             print_records(self.console, found.uncovered, with_vote=False)
-
-
-def frame_of(fault: Fault, sources: Collection[str]) -> str:
-    """Return file and line of the job's code in which a function failed, the last it was in."""
-    frames = re.findall(r'^  File "(.+)", line (\d+), in ', fault.traceback, re.MULTILINE)
-    own = [frame for frame in frames if frame[0] in sources] or frames
-    if not own:
-        return ""
-    path, line = Path(own[-1][0]), own[-1][1]
-    here = Path.cwd()
-    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
 
 
 def _small(number: float) -> str:

@@ -26,6 +26,7 @@ import watchfiles
 
 from labelmill.errors import LabelmillError
 from labelmill.jobfile import load_job
+from labelmill.jobspec import JobSpec
 from pipelines.lfs import SampleAnalysis, analyse_sample
 
 MOST_FILES = 1000
@@ -78,8 +79,9 @@ def watch_job(
 ) -> None:
     """Run the functions now and after every save, until Ctrl-C (or SIGTERM).
 
-    What is watched: the job file, every file that the last run opened (functions, the modules they
-    import, word lists, gold, corpus files on this machine), and Python files beside them.
+    What is watched: the job file, every file that the last run opened in its folder, beside its
+    functions or by a name that the job gives (modules, word lists, gold, corpus files on this
+    machine), and Python files beside them.
 
     Args:
         request: What to run.
@@ -230,8 +232,10 @@ def _run_apart(request: Request, sender: Connection, log: str) -> None:
     reading = _FilesRead(log)
     sys.addaudithook(reading)  # a hook is for good; so is this process's end
     found, error = None, ""
+    roots = [str(request.job.absolute()), f"{request.job.resolve().parent}{os.sep}"]
     try:
         job, folder = load_job(request.job, request.overrides)
+        roots += _named_in(job)
         found = analyse_sample(
             job,
             folder,
@@ -246,7 +250,8 @@ def _run_apart(request: Request, sender: Connection, log: str) -> None:
         frames = "".join(traceback.format_tb(problem.__traceback__)[-2:])
         error = f"{type(problem).__name__}: {problem}\n{frames}".rstrip()
     output.flush()
-    sender.send((found, error, reading.files()))
+    roots += found.data_files if found is not None else ()
+    sender.send((found, error, reading.files(tuple(roots))))
     sender.close()
 
 
@@ -274,9 +279,22 @@ class _FilesRead:
         elif len(self._read) < MOST_FILES:
             self._read.setdefault(path, _stamp(path))
 
-    def files(self) -> dict[str, Stamp]:
-        """Return the files that were read and not written: a cache would change with every run."""
-        return {path: at for path, at in self._read.items() if path not in self._written}
+    def files(self, roots: tuple[str, ...]) -> dict[str, Stamp]:
+        """Return the files that were read and not written: a cache would change with every run.
+
+        Args:
+            roots: How paths begin that belong to the job; what a library reads of its own is none.
+        """
+        read = {path: at for path, at in self._read.items() if path not in self._written}
+        return {path: at for path, at in read.items() if path.startswith(roots)}
+
+
+def _named_in(job: JobSpec) -> list[str]:
+    """Return how the paths begin of files that a job names, and of those beside its functions."""
+    corpus = [job.input.uri] if isinstance(job.input.uri, str) else job.input.uri
+    gold = [job.gold.uri] if job.gold is not None and job.gold.uri else []
+    modules = [f"{Path(entry).parent}{os.sep}" for entry in job.lfs if isinstance(entry, str)]
+    return [*(uri.partition("*")[0] for uri in corpus), *gold, *modules]
 
 
 _OWN_PACKAGES = ("labelmill", "labelmodel", "transforms", "pipelines")

@@ -7,6 +7,7 @@ Beam has no coder for a RecordBatch, and pickle ships a slice's parent buffers. 
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import apache_beam as beam
@@ -15,7 +16,9 @@ from apache_beam import coders
 
 from labelmill.apply import Outcomes
 from labelmill.shard import Shard
-from transforms.elements import FitResult, ShardLabels, ShardVotes
+from labelmodel.state import Statistics
+from transforms.elements import FitPlan, FitResult, FitStage, ShardLabels, ShardVotes
+from transforms.fitting import Looked
 
 
 class RecordBatchCoder(coders.Coder):
@@ -94,6 +97,52 @@ class FitResultCoder(DescriptorCoder):
     value_type = FitResult
 
 
+class FitPlanCoder(DescriptorCoder):
+    """Coder of `FitPlan`."""
+
+    value_type = FitPlan
+
+
+class StageCoder(coders.Coder):
+    """A value of one of a fit's stages: dataclasses of arrays, pickled by and for this version."""
+
+    value_type: Any = None
+
+    def encode(self, value: Any) -> bytes:
+        """Return `value` pickled."""
+        return pickle.dumps(value, protocol=5)
+
+    def decode(self, encoded: bytes) -> Any:
+        """Return the value that `encode` pickled."""
+        return pickle.loads(encoded)
+
+    def is_deterministic(self) -> bool:
+        """Return False: such values never are keys."""
+        return False
+
+    def to_type_hint(self) -> Any:
+        """Return the element type."""
+        return self.value_type
+
+
+class StatisticsCoder(StageCoder):
+    """Coder of `labelmodel.Statistics`."""
+
+    value_type = Statistics
+
+
+class FitStageCoder(StageCoder):
+    """Coder of `FitStage`."""
+
+    value_type = FitStage
+
+
+class LookedCoder(StageCoder):
+    """Coder of `transforms.fitting.Looked`."""
+
+    value_type = Looked
+
+
 def register() -> None:
     """Register the coders with Beam; done once, when `transforms` is imported."""
     registry = beam.coders.registry
@@ -103,3 +152,7 @@ def register() -> None:
     registry.register_coder(ShardLabels, ShardLabelsCoder)
     registry.register_coder(Outcomes, OutcomesCoder)
     registry.register_coder(FitResult, FitResultCoder)
+    registry.register_coder(FitPlan, FitPlanCoder)
+    registry.register_coder(FitStage, FitStageCoder)
+    registry.register_coder(Statistics, StatisticsCoder)
+    registry.register_coder(Looked, LookedCoder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from labelmill.apply import Outcomes
 from labelmill.manifest import FileEntry
 from labelmill.shard import Shard
+from labelmodel.staged import StagedModel
+from labelmodel.state import Statistics
 
 
 @dataclass(frozen=True)
@@ -125,3 +127,49 @@ class FitResult:
     def from_dict(cls, value: Mapping[str, Any]) -> FitResult:
         """Read what `to_dict` wrote."""
         return cls(value["parameters"], tuple(value["dropped"]), value["analysis"])
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How a fit goes, decided when the votes are counted.
+
+    Attributes:
+        dropped: Indices of functions whose votes are not used, ascending.
+        in_stages: Whether the patterns stay where they are.
+    """
+
+    dropped: tuple[int, ...]
+    in_stages: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"dropped": list(self.dropped), "in_stages": self.in_stages}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> FitPlan:
+        """Read what `to_dict` wrote."""
+        return cls(tuple(value["dropped"]), value["in_stages"])
+
+
+@dataclass(frozen=True)
+class FitStage:
+    """How far a fit in stages is.
+
+    Attributes:
+        model: The model, not fitted.
+        state: What `m_step` returned last; None for a fit that is not done in stages.
+        dropped: Indices of functions whose votes are not used.
+    """
+
+    model: StagedModel[Any]  # Any: each model has a state of its own
+    state: Any
+    dropped: tuple[int, ...]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is a next stage."""
+        return self.state is not None and self.state.stage != "done"
+
+    def after(self, statistics: Statistics) -> FitStage:
+        """Return the next stage."""
+        return replace(self, state=self.model.m_step(statistics, self.state))

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints import with_input_types, with_output_types
 
 from labelmill.apply import Outcomes
 from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
-from transforms.elements import FitResult
-from transforms.fitting import fit_patterns
+from transforms.elements import FitPlan, FitResult
+from transforms.fitting import fit_patterns, model_of
 from transforms.patterns import gather
+from transforms.staged import fit_in_stages
 
 
 class FitLabelModel(beam.PTransform):
     """Fit the label model to pattern blocks.
 
-    The blocks are gathered on one worker: patterns are few whatever the number of records.
+    Blocks of few patterns are gathered and fitted on one worker. More than `model.gather_patterns`
+    stay where they are: each step of the fit is a sum over them, with the state of the fit as a
+    side input, and steps after its end do nothing. Both ways give the same bits.
 
     Args:
         table: The functions and classes that the blocks' indices mean.
@@ -28,6 +33,8 @@ class FitLabelModel(beam.PTransform):
         outcomes: Optional PCollection of one `labelmill.apply.Outcomes`; functions that failed on
             more than `max_fault_rate` of the records lose their votes.
         max_fault_rate: That share.
+        records: Number of records where it is known, or nearly so. Patterns are no more than that;
+            where they are sure to be gathered, the graph has no other steps.
 
     Returns:
         PCollection of one `transforms.elements.FitResult`.
@@ -54,49 +61,88 @@ class FitLabelModel(beam.PTransform):
         *,
         outcomes: beam.PCollection[Outcomes] | None = None,
         max_fault_rate: float = 1.0,
+        records: int | None = None,
     ) -> None:
         super().__init__()
         self._table = table
         self._model = model or ModelSpec()
         self._outcomes = outcomes
         self._max_fault_rate = max_fault_rate
+        # An estimated number may be half of the true one.
+        self._may_stay = records is None or 2 * records > self._model.gather_patterns
 
     def expand(self, blocks: beam.PCollection[pa.RecordBatch]) -> beam.PCollection[FitResult]:
         """Return the fitted parameters."""
         # One fit for all records, however they are windowed.
-        everything = blocks | "Unwindow" >> beam.WindowInto(GlobalWindows())
-        side: dict[str, Any] = {"blocks": beam.pvalue.AsList(everything)}
+        blocks = blocks | "Unwindow" >> beam.WindowInto(GlobalWindows())
+        once = blocks.pipeline | "Once" >> beam.Create([0])
+        sizes = (
+            blocks
+            | "Sizes" >> beam.Map(lambda block: block.num_rows).with_output_types(int)
+            | "Patterns" >> beam.CombineGlobally(_SumFn()).without_defaults()
+        )
+        side: dict[str, Any] = {"patterns": beam.pvalue.AsSingleton(sizes, default_value=0)}
         if self._outcomes is not None:
             side["outcomes"] = beam.pvalue.AsSingleton(self._outcomes)
-        return (
-            blocks.pipeline
-            | "Once" >> beam.Create([0])
-            | "Fit"
-            >> beam.Map(
-                _fit,
-                table=self._table,
-                model=self._model,
-                max_fault_rate=self._max_fault_rate,
-                **side,
-            ).with_output_types(FitResult)
+        plan = once | "Plan" >> beam.Map(
+            _plan,
+            most=self._model.gather_patterns if self._may_stay else None,
+            max_fault_rate=self._max_fault_rate,
+            **side,
+        ).with_output_types(FitPlan)
+        the_plan = beam.pvalue.AsSingleton(plan)
+        few = blocks | "Gather" >> beam.FlatMap(_if_gathered, the_plan).with_output_types(
+            pa.RecordBatch
         )
+        gathered = once | "Fit" >> beam.FlatMap(
+            _fit, the_plan, beam.pvalue.AsList(few), self._table, self._model
+        ).with_output_types(FitResult)
+        if not self._may_stay:
+            return gathered
+        model = model_of(self._model, self._table)
+        staged = fit_in_stages(once, blocks, the_plan, model, self._table, self._model)
+        return (gathered, staged) | "OneOfBoth" >> beam.Flatten()
+
+
+@with_input_types(int)
+@with_output_types(int)
+class _SumFn(beam.transforms.combiners.CountCombineFn):
+    """Adds numbers; Beam's own way does not say their type."""
+
+    def add_input(self, accumulator: int, element: int) -> int:
+        return accumulator + element
+
+
+def _plan(
+    _once: int,
+    *,
+    patterns: int,
+    most: int | None,
+    max_fault_rate: float,
+    outcomes: Outcomes | None = None,
+) -> FitPlan:
+    dropped = () if outcomes is None else quarantined(outcomes, max_fault_rate)
+    return FitPlan(dropped, in_stages=most is not None and patterns > most)
+
+
+def _if_gathered(block: pa.RecordBatch, plan: FitPlan) -> Iterator[pa.RecordBatch]:
+    if not plan.in_stages:
+        yield block
 
 
 def _fit(
     _once: int,
-    *,
+    plan: FitPlan,
     blocks: Sequence[pa.RecordBatch],
     table: LFTable,
     model: ModelSpec,
-    max_fault_rate: float,
-    outcomes: Outcomes | None = None,
-) -> FitResult:
-    dropped = () if outcomes is None else quarantined(outcomes, max_fault_rate)
-    return fit_patterns(gather(blocks, table), table, model, dropped)
+) -> Iterator[FitResult]:
+    if not plan.in_stages:
+        yield fit_patterns(gather(blocks, table), table, model, plan.dropped)
 
 
 def quarantined(outcomes: Outcomes, max_fault_rate: float) -> tuple[int, ...]:
     """Return the functions that failed (fault or invalid) on more than the allowed share."""
     limit = max_fault_rate * outcomes.rows
-    failures = zip(outcomes.faults, outcomes.invalid, strict=True)
-    return tuple(n for n, (faults, invalid) in enumerate(failures) if faults + invalid > limit)
+    failures = np.add(outcomes.faults, outcomes.invalid)
+    return tuple(np.flatnonzero(failures > limit).tolist())

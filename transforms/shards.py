@@ -21,6 +21,7 @@ from labelmill.dataset import labels_schema
 from labelmill.errors import CorpusReadError
 from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob
+from labelmill.launcher import end_with
 from labelmill.shard import Shard
 from labelmill.shardwork import ShardTask, stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
@@ -94,6 +95,8 @@ class _ShardFn(beam.DoFn):
         self._gold: GoldTable | None = None
 
     def setup(self) -> None:
+        if self._task.progress_path is not None:
+            end_with(self._task.launcher, self._task.progress_path)
         self._store = Store.open(self._task.output_uri)
 
     def store(self) -> Store:

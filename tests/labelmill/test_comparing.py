@@ -149,6 +149,25 @@ def test_dates():
         assert hits(column, "==", "2024-05-01T12:00:00") == [False, False, False]
 
 
+def test_what_a_list_holds_under_null_is_no_element():
+    values = pa.array(["a", "b", "a"])
+    column = pa.ListArray.from_arrays([0, 1, 2, 3], values, mask=pa.array([False, True, False]))
+
+    assert hits(column, "contains", "b") == [False, False, False]
+    assert hits(column, "contains", "a") == [True, False, True]
+    assert hits(column.slice(1), "contains", "a") == [False, True]
+
+
+def test_between_orders_times_given_as_text_by_their_instants():
+    start, end = "2024-05-01T23:00:00+09:00", "2024-05-01T15:00:00Z"
+    column = [dt.datetime(2024, 5, 1, 14, 30), dt.datetime(2024, 5, 1, 16)]
+
+    assert hits(column, "between", [start, end], pa.timestamp("us")) == [True, False]
+    with pytest.raises(LabelingFunctionError, match="nothing is between"):
+        compare("f", field="x", op="between", value=[end, start], label=1)
+    assert hits(column, "between", [dt.date(2024, 5, 1), end], pa.timestamp("us")) == [True, False]
+
+
 def test_nested_fields_are_named_by_a_list():
     rows = [{"city": "Rome", "at": {"n": 3}}, {"city": None, "at": None}, None]
     batch = pa.RecordBatch.from_arrays([pa.array(rows)], ["user"])

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from labelmill.errors import LabelingFunctionError
-from labelmill.guard import MAX_STOPS
+from labelmill.guard import MAX_STOPS, Stops
 from labelmill.job import prepare_job
 from labelmill.jobfile import load_job
 from labelmill.records import ID
@@ -112,6 +113,41 @@ ONE_BAD_RECORD = {
         "did not return within 1 s",
         "in p",
     ),
+    "crashes in a preprocessor": (
+        "def p(x):\n    if x.n == 50: ctypes.string_at(0)\n    return x\n"
+        "@labeling_function(pre=[p])\ndef f(x):\n    return 0\n",
+        "ProcessDied",
+        "signal SIGSEGV",
+        "in p",
+    ),
+    "backtracks for ever in a preprocessor": (
+        "def p(x):\n    if x.n == 50: re.search('(a+)+$', 'a' * 40 + 'b')\n    return x\n"
+        "@labeling_function(pre=[p], timeout=.3)\ndef f(x):\n    return 0\n",
+        "TimeLimitExceeded",
+        "did not return within 0.3 s",
+        "in p",
+    ),
+    "raises what Ctrl-C would": (
+        "@labeling_function()\ndef f(x):\n"
+        "    if x.n == 50: raise KeyboardInterrupt('mine')\n    return 0\n",
+        "KeyboardInterrupt",
+        "mine",
+        "in f",
+    ),
+    "forks a process that lasts, then crashes": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50:\n"
+        "        if os.fork() == 0: time.sleep(999)\n        ctypes.string_at(0)\n    return 0\n",
+        "ProcessDied",
+        "signal SIGSEGV",
+        "in f",
+    ),
+    "says why before it leaves": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50:\n"
+        "        print('out of luck', flush=True)\n        os._exit(3)\n    return 0\n",
+        "ProcessDied",
+        "exit code 3 (last said: out of luck)",
+        "",
+    ),
     "a batch function hangs": (
         "@labeling_function(batch=True, timeout=.3)\ndef f(b):\n"
         "    if 50 in b['n'].to_pylist(): time.sleep(999)\n    return [0] * b.num_rows\n",
@@ -148,19 +184,84 @@ def test_function_that_never_returns_is_stopped_and_the_others_go_on(apply):
     assert "r0 (TimeLimitExceeded" in applied.faults[-1].message
 
 
-def test_stopped_function_is_not_tried_on_later_batches(tmp_path):
+def test_stopped_function_is_not_tried_on_later_batches_of_the_shard(tmp_path):
     functions = functions_of(
         tmp_path, "@labeling_function(timeout=.1)\ndef never(x): time.sleep(999)\n"
     )
-    functions.apply(batch_of(10))
+    stops = Stops()
+    functions.apply(batch_of(10), stops=stops)
     started = time.monotonic()
-    later = functions.apply(batch_of(1000))
+    later = functions.apply(batch_of(1000), stops=stops)
     assert later.outcomes.faults == (1000,)
-    known, rest = later.faults[:MAX_STOPS], later.faults[MAX_STOPS:]
-    assert {fault.type for fault in known} == {"TimeLimitExceeded"}
-    assert {fault.type for fault in rest} == {"FunctionStopped"}
+    assert {fault.type for fault in later.faults} == {"FunctionStopped"}
     assert time.monotonic() - started < 60  # else it would be hundreds of seconds
     functions.close()
+
+
+def test_votes_of_a_shard_do_not_depend_on_what_the_process_saw_before(apply, tmp_path):
+    source = (
+        "@labeling_function(timeout=.1)\ndef f(x):\n"
+        "    if x.n in (3, 4, 5): time.sleep(999)\n    return 0\n"
+    )
+    functions = functions_of(tmp_path, source)
+    first = functions.apply(batch_of(10))
+    again = functions.apply(batch_of(10))
+    assert first.votes == again.votes
+    assert first.faults == again.faults
+    functions.close()
+
+
+def test_loading_is_no_time_spent_on_a_record(apply, tmp_path):
+    (tmp_path / "list.txt").write_text("a b")
+    applied = apply(
+        "from labelmill import resource, model_function\n"
+        "def slow(content):\n    time.sleep(1)\n    return content\n"
+        "words = resource('list.txt', slow)\n"
+        "@labeling_function(timeout=.3, resources={'words': words})\n"
+        "def f(x, words): return 0\n"
+        "def make():\n    time.sleep(1)\n    return lambda rows: [0] * len(rows)\n"
+        "m = model_function('m', load=make, classes=[0, 1], returns='labels')\n",
+        limit=0.3,
+    )
+    assert applied.outcomes.faults == (0, 0)
+    assert applied.outcomes.votes == (ROWS, ROWS)
+
+
+def test_what_crashes_while_it_loads_is_an_error_that_says_so(apply, tmp_path):
+    (tmp_path / "list.txt").write_text("a b")
+    with pytest.raises(
+        LabelingFunctionError, match=r"'f': what it needs could not be loaded.*SEGV"
+    ):
+        apply(
+            "from labelmill import resource\n"
+            "words = resource('list.txt', lambda content: ctypes.string_at(0))\n"
+            "@labeling_function(resources={'words': words})\ndef f(x, words): return 0\n"
+        )
+
+
+def test_stopped_process_is_given_up_and_a_child_that_comes_back_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("labelmill.guard._GRACE_SECONDS", 0.5)
+    functions = functions_of(
+        tmp_path,
+        "@labeling_function(timeout=.3)\ndef f(x):\n"
+        "    if x.n == 2: os.kill(os.getpid(), 19)\n"
+        "    if x.n == 4: os.fork()\n"
+        "    return 0\n",
+    )
+    applied = functions.apply(batch_of(10))
+    (fault,) = applied.faults
+    assert (fault.id, fault.type) == ("r2", "ProcessDied")
+    functions.close()
+
+
+def test_close_ends_a_batch_that_another_thread_applies(tmp_path):
+    functions = functions_of(tmp_path, "@labeling_function()\ndef f(x): time.sleep(999)\n", 60)
+    with ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(functions.apply, batch_of(10))
+        time.sleep(1)
+        functions.close()
+        with pytest.raises(LabelingFunctionError, match="was ended"):
+            applying.result(timeout=20)
 
 
 @pytest.mark.parametrize("accent", ["", "é"])

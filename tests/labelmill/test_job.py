@@ -159,3 +159,44 @@ def test_file_without_functions_is_refused(tmp_path):
 )
 def test_function_that_cannot_be_made_is_refused(tmp_path, entry, reason):
     assert reason in refusal(tmp_path, lfs=[entry])
+
+
+DEFINED_TWICE = """
+from labelmill import keywords, labeling_function
+
+@labeling_function()
+def link(x):
+    return 1
+
+cash = keywords("cash", label="spam", words=["cash"])
+
+@labeling_function(name="other")
+def link(x):
+    return link and 0
+"""
+
+
+def test_function_that_another_of_its_name_replaces_is_refused_with_both_lines(tmp_path):
+    message = refusal(tmp_path, files={"lfs.py": DEFINED_TWICE}, lfs=["lfs.py"])
+
+    assert "lfs.py:10: 'link' replaces the function of the same name in line 4" in message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a = keywords('a', label=1, words=['x'])\nfirst = a\n"
+        "a = keywords('b', label=1, words=['y'])",
+        "a = keywords('a', label=1, words=['x'])\na = replace(a, name='b')",
+        "if keywords:\n    a = keywords('a', label=1, words=['x'])\n"
+        "else:\n    a = 0\nb = keywords('b', label=1, words=['y'])",
+        "a = str(1)\na = str(2)\nb = keywords('b', label=1, words=['y'])",
+    ],
+    ids=["kept under another name", "made from the first", "alternatives", "no function"],
+)
+def test_name_that_is_bound_again_and_loses_no_function_is_fine(tmp_path, source):
+    imports = "from dataclasses import replace\nfrom labelmill import keywords\n"
+
+    prepared = prepare(tmp_path, files={"lfs.py": imports + source}, lfs=["lfs.py"])
+
+    assert "b" in prepared.table.names

@@ -357,3 +357,24 @@ def test_what_is_wrong_with_a_declared_function_is_told_where_it_is(tmp_path, en
         load_job(path)
     assert str(raised.value).startswith(f"{path}:6: ")
     assert BAD_ENTRIES[entry] in str(raised.value)
+
+
+def test_job_file_in_json_may_escape_characters_in_pairs(tmp_path):
+    spec = yaml.safe_load(GOOD)
+    spec["lfs"] = [
+        {"keywords": {"name": "k", "label": 1, "words": ["\U0001f600", "\\ud83d\\ude00"]}}
+    ]
+    text = json.dumps(spec)
+    assert r"\ud83d\ude00" in text
+
+    job, _ = load_job(write(tmp_path, text))
+
+    assert job.lfs[0].spec.words == ["\U0001f600", r"\ud83d\ude00"]
+
+
+def test_half_of_an_escaped_pair_is_an_error_with_its_line(tmp_path):
+    text = edit("[cash]", r'["\ud83d"]')
+
+    [error] = errors_of(tmp_path, text)
+
+    assert error.startswith("job.yaml:8: not YAML: ")

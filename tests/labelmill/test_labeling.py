@@ -150,3 +150,8 @@ def test_kinds_are_named_for_tables():
         snorkel_function(),
     )
     assert [kind_of(lf) for lf in lfs] == ["keywords", "regex", "python", "batch", "python"]
+
+
+def test_word_with_half_of_a_character_is_refused():
+    with pytest.raises(LabelingFunctionError, match=r"'\\ud83d' holds half of a character"):
+        keywords("k", label=1, words=["\ud83d"])

@@ -121,6 +121,14 @@ def test_normalising_twice_changes_nothing(text):
     assert normalised(normalised(text)) == normalised(text)
 
 
+def test_what_a_list_holds_under_null_is_not_looked_up(table):
+    lf = lookup("l", field="x", table=table("t.csv", "key\na\nb\n"), label="spam")
+    values = pa.array(["z", "b", "a"])
+    column = pa.ListArray.from_arrays([0, 1, 2, 3], values, mask=pa.array([False, True, False]))
+
+    assert votes(lf, column) == [None, None, "spam"]
+
+
 def test_elements_of_a_list_vote_together_and_cancel_when_they_disagree():
     lf = lookup("f", field="x", table={"a": "A", "b": "A", "c": "C"})
     column = pa.array([["a", "z"], ["a", "b"], ["a", "c"], [], None, [None], ["c", "c"]])

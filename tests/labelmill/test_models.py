@@ -153,6 +153,8 @@ def test_labels_are_names_positions_or_mapped():
 
     assert labels(["spam", None, float("nan")], ["ham", "spam"]) == ["spam", None, None]
     assert labels(np.array([1, 0]), ["ham", "spam"]) == ["spam", "ham"]
+    assert labels(np.array([1.0, np.nan]), ["ham", "spam"]) == ["spam", None]
+    assert "returned 0.5, which is none" in str(labels([0.5], ["ham", "spam"])[0])
     assert labels(np.array(["+", "-"]), {"+": "ham", "-": None}) == ["ham", None]
     assert "'eggs', which is none of its classes" in str(labels(["eggs"], ["ham", "spam"])[0])
     assert "which is none of its classes" in str(labels([1], {"+": "ham"})[0])

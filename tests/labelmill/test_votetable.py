@@ -9,6 +9,7 @@ import pickle
 import random
 import threading
 from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,10 +23,13 @@ from hypothesis import strategies as st
 
 import labelmill.votesreading as reading
 import labelmill.votetable as module
+from labelmill import keyindex
+from labelmill.apply import apply_functions
 from labelmill.datafiles import DataFile, files_of
 from labelmill.errors import LabelingFunctionError
 from labelmill.fingerprint import fingerprint
 from labelmill.loadedvotes import value_code
+from labelmill.votes import LFInfo, LFTable
 from labelmill.votetable import SourceVotes, vote_table
 
 CLASSES = ("cat", "dog", "bird")
@@ -294,16 +298,17 @@ def test_limits_and_unknown_formats(table, monkeypatch, tmp_path):
         vote_table(tmp_path / "gone.csv")
 
 
-def test_items_with_one_hash_are_refused(table, monkeypatch):
-    monkeypatch.setattr(reading, "text_hashes", lambda texts: np.zeros(len(texts), dtype=np.uint64))
-    with pytest.raises(LabelingFunctionError, match="two items have the same 64-bit hash"):
-        vote_table(table([("a", "w", "cat"), ("b", "w", "cat")]))
+def test_items_with_one_hash_are_told_apart_by_their_text(table, monkeypatch):
+    for user in (reading, keyindex):
+        monkeypatch.setattr(user, "text_hashes", lambda texts, *_: np.zeros(len(texts), np.uint64))
+    lfs = vote_table(table([("b", "w", "cat"), ("a", "w", "dog"), ("b", "v", "bird")]))
+
+    found = joined(lfs, ["a", "b", "c"])
+
+    assert found == {("a", "w"): 1, ("b", "w"): 0, ("b", "v"): 2}
 
 
 def test_a_job_counts_votes_and_contradictions(table):
-    from labelmill.apply import apply_functions
-    from labelmill.votes import LFInfo, LFTable
-
     rows = [("a", "v", "cat"), ("a", "w", "dog"), ("b", "w", "cat"), ("b", "w", "dog"),
             ("c", "v", "cow")]  # fmt: skip
     lfs = vote_table(table(rows))
@@ -313,6 +318,28 @@ def test_a_job_counts_votes_and_contradictions(table):
     assert applied.votes.column("labels").to_pylist() == [[0, 1], [], []]
     assert (applied.outcomes.votes, applied.outcomes.invalid) == ((1, 1), (1, 1))
     assert sorted((f.lf, f.id) for f in applied.faults) == [("v", "c"), ("w", "b")]
+
+
+def test_decimals_without_fraction_are_indices(table):
+    votes = [Decimal(v) if v else None for v in ("1.00", "0", "-1", None, "0.50")]
+    content = pa.table(
+        {"item": list("abcde"), "source": ["s"] * 5, "vote": pa.array(votes, pa.decimal128(5, 2))}
+    )
+
+    found = joined(vote_table(table(content, "votes.parquet")), list("abcde"))
+
+    assert found == {("a", "s"): 1, ("b", "s"): 0, ("e", "s"): Decimal("0.50")}
+
+
+def test_fault_of_a_vote_that_is_no_class_names_the_nearest(table):
+    lfs = vote_table(table([("a", "s", "Cat")]))
+
+    applied = apply_functions(batch_of(["a"]), lfs, LFTable((LFInfo("s", ""),), CLASSES))
+
+    [fault] = applied.faults
+    assert fault.message == (
+        "the table has 'Cat' for this item, which is no class; did you mean 'cat'?"
+    )
 
 
 @pytest.mark.data

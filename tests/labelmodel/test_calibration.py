@@ -6,7 +6,15 @@ from vote_strategies import simulated_lfs
 
 from benchmarks.calibration import DRAWS, calibrated_scores
 from benchmarks.quality import LF_SETS, data_folder, load_lf
-from labelmodel import LabelModel, NotFittedError, VotesError, from_dense, log_loss
+from labelmodel import (
+    LabelModel,
+    NotFittedError,
+    VotesError,
+    from_dense,
+    from_json,
+    log_loss,
+    to_json,
+)
 from labelmodel.arrays import softmax
 from labelmodel.calibrated import CalibratedModel
 from labelmodel.calibration import CALIBRATORS, IsotonicCalibration, TemperatureScaling
@@ -90,6 +98,19 @@ def test_calibrated_models_keep_the_contract(method):
     assert np.allclose(probs.sum(axis=1), 1.0)
     assert np.array_equal(model.predict_proba(votes[::-1]), probs[::-1])
     assert set(model.losses_) == (set(CALIBRATORS) if method == "auto" else set())
+
+
+@pytest.mark.parametrize("method", CALIBRATORS)
+def test_a_calibrated_model_comes_back_from_json_with_the_same_bits(method):
+    votes, gold = simulated_lfs(n=400)
+    given = np.where(np.arange(400) < 100, gold, -1)
+    model = CalibratedModel(LabelModel(3), method=method).fit(votes, gold=given)
+    lf_names = [f"lf{j}" for j in range(votes.shape[1])]
+    text = to_json(model, lf_names, ["a", "b", "c"])
+    again = from_json(text)
+    assert np.array_equal(again.predict_proba(votes), model.predict_proba(votes))
+    assert (again.method, again.method_) == (method, method)
+    assert to_json(again, lf_names, ["a", "b", "c"]) == text
 
 
 def test_gold_for_scoring_does_not_calibrate():

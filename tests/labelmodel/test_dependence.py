@@ -5,7 +5,15 @@ import pytest
 from vote_strategies import simulated_crowd, simulated_lfs
 
 from benchmarks.copies import copied_crowd, outnumbered, outnumbered_functions
-from labelmodel import LabelModel, accuracy, from_dense, from_json, run, to_json, vote_log_odds
+from labelmodel import (
+    LabelModel,
+    accuracy,
+    fit_blocks,
+    from_dense,
+    from_json,
+    to_json,
+    vote_log_odds,
+)
 from labelmodel.arrays import softmax
 from labelmodel.dependence import find_near_duplicates, pair_counts
 
@@ -70,7 +78,7 @@ def test_independent_sources_are_left_alone(simulate):
 def test_blocks_do_not_change_a_bit():
     table = from_dense(outnumbered(0.02)[0])
     blocks = [table.take(np.arange(i, len(table), 3)) for i in range(3)]
-    whole, parts = run([table]), run(blocks[::-1])
+    whole, parts = (fit_blocks(LabelModel(), cut) for cut in ([table], blocks[::-1]))
     assert np.array_equal(whole.source_weights, parts.source_weights)
     assert np.array_equal(whole.emissions, parts.emissions)
 

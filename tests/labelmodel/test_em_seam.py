@@ -8,19 +8,20 @@ from hypothesis.extra import numpy as hnp
 from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
 from labelmodel import (
-    MAX_STAGES,
     LabelModel,
     LabelModelError,
     VotesError,
     empty,
-    expected_counts,
+    fit_blocks,
     from_dense,
-    initial_parameters,
-    m_step,
-    posteriors,
-    run,
 )
+from labelmodel.default_stages import MAX_STAGES, expected_counts, m_step, posteriors
 from labelmodel.fixedpoint import MAX_RECORDS, ONE, check_record_count, quantize
+from labelmodel.state import initial_parameters
+
+
+def run(blocks):
+    return fit_blocks(LabelModel(), blocks)
 
 
 @given(
@@ -100,6 +101,27 @@ def test_doubling_every_record_leaves_the_function_model_as_it_is():
     votes, _ = simulated_lfs(n=300)
     once, twice = run([from_dense(votes)]), run([from_dense(np.vstack([votes, votes]))])
     assert np.array_equal(once.emissions, twice.emissions)
+
+
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_nothing_is_held_for_votes_that_do_not_occur(simulate):
+    votes, _ = simulate(n=300, k=40)
+    params = run([from_dense(votes, n_classes=40)])
+    occurring = {(j, vote) for row in votes for j, vote in enumerate(row) if vote >= 0}
+    index = params.index
+    assert list(zip(index.lfs.tolist(), index.labels.tolist(), strict=True)) == sorted(occurring)
+    assert params.emissions.shape == (len(occurring), 40)
+
+
+def test_in_a_crowd_a_vote_never_seen_counts_as_the_average_annotators():
+    votes, _ = simulated_crowd(n=300)
+    model = LabelModel(3).fit(np.hstack([votes, np.full((300, 1), -1)]))
+    params = model.parameters_
+    row = np.full((1, 21), -1)
+    row[0, 20] = 2
+    joint = params.class_balance * params.pooled_confusion[2]
+    expected = 0.75 * joint / joint.sum() + 0.25 * np.array([0.0, 0.0, 1.0])
+    assert np.allclose(model.predict_proba(row)[0], expected)
 
 
 def test_statistics_of_unlike_stages_do_not_add():

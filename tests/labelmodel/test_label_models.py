@@ -5,31 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
-from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
+from vote_strategies import simulated_crowd, simulated_lfs
 
 from labelmodel import (
     ConvergenceWarning,
     LabelModel,
     LabelModelWarning,
     MajorityVote,
-    NotFittedError,
     VotesError,
     accuracy,
     break_ties,
     empty,
-    expected_counts,
+    fit_blocks,
     from_dense,
-    initial_parameters,
     log_loss,
-    m_step,
-    run,
 )
+from labelmodel.default_stages import expected_counts, m_step
 from labelmodel.diagnostics import report_on
-
-MODELS = [LabelModel, MajorityVote]
+from labelmodel.state import initial_parameters
 
 
 def fit_quietly(model, votes, gold=None):
@@ -37,57 +30,6 @@ def fit_quietly(model, votes, gold=None):
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", LabelModelWarning)
         return model.fit(votes, gold)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_unfitted_models_say_so(model):
-    with pytest.raises(NotFittedError, match="call fit"):
-        model().predict(np.array([[0, 1]]))
-
-
-@pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=30, deadline=None)
-@given(case=vote_matrices())
-def test_any_votes_get_probabilities(model, case):
-    votes, k, gold = case
-    fitted = fit_quietly(model(k), votes, gold)
-    probs = fitted.predict_proba(votes)
-    assert probs.shape == (len(votes), k)
-    assert np.isfinite(probs).all()
-    assert (probs >= 0).all()
-    assert np.allclose(probs.sum(axis=1), 1.0)
-    silent = (votes < 0).all(axis=1)
-    assert (probs[silent] == fitted.class_balance_).all()
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
-def test_patterns_matrices_and_sparse_matrices_agree_bit_for_bit(model, simulate):
-    votes, _ = simulate()
-    table = from_dense(votes, n_classes=3)
-    dense = model(3).fit(votes).predict_proba(votes)
-    assert np.array_equal(
-        model(3).fit(sparse.csr_matrix(votes + 1)).predict_proba(sparse.csr_matrix(votes + 1)),
-        dense,
-    )
-    by_pattern = model(3).fit(table).predict_proba(table)
-    assert sorted(map(tuple, by_pattern)) == sorted(
-        map(tuple, dense[np.unique(votes, axis=0, return_index=True)[1]])
-    )
-
-
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
-@settings(max_examples=5, deadline=None)
-@given(data=st.data())
-def test_order_of_records_functions_and_classes_does_not_matter(simulate, data):
-    votes, _ = simulate(n=150)
-    expected = LabelModel(3).fit(votes).predict_proba(votes)
-    records = np.array(data.draw(st.permutations(range(len(votes)))))
-    lfs = np.array(data.draw(st.permutations(range(votes.shape[1]))))
-    classes = np.array(data.draw(st.permutations(range(3))))
-    moved = np.append(classes, -1)[votes][records][:, lfs]
-    probs = LabelModel(3).fit(moved).predict_proba(moved)
-    assert np.allclose(probs[:, classes], expected[records], atol=1e-5)
 
 
 def test_functions_are_told_from_a_crowd():
@@ -231,7 +173,7 @@ def test_a_collapsed_fit_falls_back_to_majority_vote():
     )
     params = report_on(collapsed, params)
     assert params.fallback == "the model answers one class for every record"
-    model = LabelModel.from_parameters(params)
+    model = LabelModel().set_state(params)
     covered = (votes >= 0).any(axis=1)
     assert np.array_equal(
         model.predict_proba(votes)[covered],
@@ -240,8 +182,9 @@ def test_a_collapsed_fit_falls_back_to_majority_vote():
 
 
 def test_a_fit_that_falls_back_warns(monkeypatch):
-    params = replace(run([from_dense(simulated_lfs(n=50)[0])]), fallback="for the test")
-    monkeypatch.setattr("labelmodel.label_model.run", lambda *_: params)
+    votes = from_dense(simulated_lfs(n=50)[0])
+    params = replace(fit_blocks(LabelModel(), [votes]), fallback="for the test")
+    monkeypatch.setattr("labelmodel.staged.fit_blocks", lambda *arguments: params)
     with pytest.warns(ConvergenceWarning, match="for the test"):
         LabelModel(3).fit(simulated_lfs(n=50)[0])
 
@@ -261,6 +204,6 @@ def test_majority_vote_shares_ties_and_takes_a_class_balance():
 def test_large_counts_stay_finite():
     votes, _ = simulated_crowd(n=100)
     table = from_dense(votes, n_classes=3)
-    params = run([replace(table, counts=table.counts * 10**9)])
+    params = fit_blocks(LabelModel(), [replace(table, counts=table.counts * 10**9)])
     assert np.isfinite(params.emissions).all()
     assert params.fallback is None

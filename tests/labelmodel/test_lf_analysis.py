@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 from hypothesis import given
+from hypothesis import strategies as st
 from vote_strategies import vote_matrices
 
 from labelmodel import analyse, empty, from_dense
@@ -28,6 +31,16 @@ def test_shares_are_those_of_the_dense_definition(case):
     assert np.array_equal(found.gold_n, judged.sum(axis=0))
     assert np.array_equal(found.gold_correct, (judged & (votes == gold[:, None])).sum(axis=0))
     assert found.polarity == [sorted({int(v) for v in column if v >= 0}) for column in votes.T]
+
+
+@given(vote_matrices(), st.integers(0, 20))
+def test_counts_of_blocks_add_to_those_of_all(case, cut):
+    votes, k, gold = case
+    table = from_dense(votes, n_classes=k, eval_gold=gold)
+    added = analyse(table.slice(cut, len(table))) + analyse(table.slice(0, cut))
+    whole = analyse(table)
+    for field in fields(whole):
+        assert np.array_equal(getattr(whole, field.name), getattr(added, field.name))
 
 
 def test_majority_balance_shares_ties():

@@ -162,3 +162,23 @@ def test_dead_letters_say_where(tmp_path, capfd):
     assert re.search(rf"lfs.py\", line {line}, in raises_on_one_percent", unlucky)
     assert "in never_returns" in by_lf["never_returns"]["traceback"]
     assert by_lf["raises_on_one_percent"]["id"].endswith(("#7", "#107", "#207"))
+
+
+def test_longer_time_limit_asks_again_and_the_same_one_does_not(tmp_path, capfd):
+    job = write_job(tmp_path)
+    (tmp_path / "lfs.py").write_text(
+        "import time\nfrom labelmill import labeling_function\n"
+        "@labeling_function()\ndef slow(x):\n"
+        "    if x.n == 150: time.sleep(.6)\n    return x.n % 2\n"
+    )
+
+    def votes_after(limit: float) -> tuple[int, int]:
+        code = labelmill_command(["run", str(job), "--set", f"limits.timeout={limit}"])
+        assert code == 0, capfd.readouterr().err
+        manifest = read_manifest(Store.open(str(tmp_path / "out")))
+        return manifest.version, manifest.counts["votes"][0]
+
+    assert votes_after(0.2) == (1, ROWS - 1)
+    assert votes_after(0.2) == (1, ROWS - 1)
+    assert votes_after(20) == (2, ROWS)
+    assert votes_after(30) == (2, ROWS)  # no vote was missing for want of time

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import jsonschema
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -244,17 +243,35 @@ def test_dead_letters_name_function_record_and_reason(make_job, capfd):
     assert counts["faults"] == [0, 30]
     assert counts["invalid"] == [0, 30]
     assert counts["votes"][1] == 240
-    store = store_of(job)
-    letters = [
-        row
-        for file in read_manifest(store).files_of("faults")
-        for row in pq.read_table(str(job.parent / "out" / file.path)).to_pylist()
-    ]
+    letters = labelmill.open_faults(job.parent / "out").to_table().to_pylist()
     assert len(letters) == 60
     first = next(r for r in letters if r["outcome"] == "fault")
     assert first["lf"] == "bad"
     assert (first["type"], first["message"]) == ("ValueError", f"seven: {first['id']}")
     assert "raise ValueError" in first["traceback"]
+    [shown] = document["details"]["failures"]
+    assert shown in [{key: letter[key] for key in shown} for letter in letters]
+
+
+def test_summary_says_why_functions_failed_the_worst_first(make_job, capfd):
+    job = make_job(gates={"max_fault_rate": 1.0})
+    (job.parent / "lfs.py").write_text(
+        "from labelmill import labeling_function, keywords\n"
+        "ok = keywords('ok', label='spam', words=['cash'])\n"
+        "def failing(n):\n"
+        "    def fail(x):\n"
+        "        if int(x.id[1:]) >= 300 - n:\n"
+        "            raise ValueError(f'late: {x.id}')\n"
+        "    return labeling_function(name=f'fails_{n}')(fail)\n"
+        "lfs = [failing(n) for n in range(7)]\n"
+    )
+
+    out = call(capfd, "run", job)[1]
+
+    assert "21 faults and invalid results; samples are in labelmill.open_faults()" in out
+    lines = [line for line in out.splitlines() if line.startswith("fault ")]
+    assert [line.split()[1] for line in lines] == [f"fails_{n}" for n in (6, 5, 4, 3, 2)]
+    assert "lfs.py:6: ValueError: late: m00294 (record m00294, in all 6)" in lines[0]
 
 
 def test_function_above_the_fault_rate_is_not_used_and_the_screen_says_so(make_job, capfd):
@@ -273,6 +290,7 @@ def test_function_above_the_fault_rate_is_not_used_and_the_screen_says_so(make_j
 
     assert code == 0
     assert "bad (not used)" in out
+    assert "never voted" not in out
     assert "labeling function 'bad' failed on 60 of 100 sampled records" in err
     labels = labelmill.open_labels(job.parent / "out").to_table().to_pylist()
     assert max(row["n_votes"] for row in labels) == 1

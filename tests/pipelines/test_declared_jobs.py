@@ -171,3 +171,15 @@ def test_after_an_outage_the_next_run_asks_again(make_job, capfd):
         run(capfd, "run", job)
         assert votes_in(job)["tone"] == 300
         assert "nothing to do" in run(capfd, "run", job)
+
+
+def test_votes_on_items_that_no_record_has_are_counted_in_the_summary(make_job, capfd):
+    job = make_job(lfs=["lfs.py", {"votes": {"uri": "votes.csv"}}])
+    (job.parent / "votes.csv").write_text(
+        "item,source,vote\nm00001,ann,spam\nm00001,bob,nothing\n1,ann,spam\n2,bob,ham\n3,bob,ham\n"
+    )
+
+    out = run(capfd, "run", job)
+
+    assert "3 of 5 votes in " in out
+    assert "votes.csv are on items that are no record's id; compare its column 'item'" in out

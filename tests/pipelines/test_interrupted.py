@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from labelmill.store import Store
 from labelmill.versions import list_versions, read_manifest, verify_version
@@ -32,10 +35,10 @@ def command(job: Path, *flags: str) -> list[str]:
     return [sys.executable, "-m", "pipelines", "run", str(job), *flags]
 
 
-def wait_for(folder: Path, seconds: float = 60) -> None:
+def wait_for(folder: Path, seconds: float = 60, name: str = "[!.]*") -> None:
     """Wait until a file is stored in `folder`."""
     deadline = time.monotonic() + seconds
-    while not list(folder.glob("[!.]*")):
+    while not list(folder.glob(name)):
         assert time.monotonic() < deadline, f"nothing in {folder}"
         time.sleep(0.02)
 
@@ -86,15 +89,103 @@ def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(make_job):
     assert verify_version(store) == []
 
 
-def test_reader_that_goes_away_does_not_undo_the_publication(make_job):
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["screen", "json"])
+def test_reader_that_goes_away_does_not_undo_the_publication(make_job, flags):
     job = make_job()
     read, write = os.pipe()
     os.close(read)
 
     done = subprocess.run(
-        command(job), cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        [*command(job), *flags],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(write)
 
+    assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert list_versions(Store.open(str(job.parent / "out"))) == [1]
+
+
+HANGING = """
+import time
+from labelmill import labeling_function
+
+
+@labeling_function()
+def hangs(x):
+    if x.id >= "{first}":
+        open("hanging", "w").close()
+        time.sleep(999)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("stage", ["plan", "in_memory", "multi_processing"])
+def test_ended_run_leaves_no_process_behind(make_job, name, stage):
+    job = make_job()
+    first = "m00000" if stage == "plan" else "m00100"  # the plan tries the first shard
+    (job.parent / "lfs.py").write_text(HANGING.format(first=first))
+    mode, processes = (stage, 2) if stage == "multi_processing" else ("in_memory", 1)
+    flags = [f"--direct_running_mode={mode}", f"--direct_num_workers={processes}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LABELMILL_TEST": str(job)}
+    process = subprocess.Popen(
+        command(job, "--set", "limits.timeout=600", *flags),
+        cwd=job.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=environment,
+    )  # fmt: skip
+    wait_for(job.parent, 60, "hanging")
+    marked = f"LABELMILL_TEST={job}"
+    assert len(processes_with(marked)) > 1
+
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=30)
+
+    if name != "SIGKILL":
+        assert process.returncode == 130
+        assert "stopped; nothing was published" in err.splitlines()[-1]
+    deadline = time.monotonic() + 20
+    while left := processes_with(marked):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def processes_with(variable: str) -> dict[int, str]:
+    """Return the commands of the processes that have this in their environment, by number."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if variable.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has ended, or is somebody else's
+            continue
+    return found
+
+
+def test_closed_output_is_no_error(make_job):
+    job = make_job()
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {shlex.join(command(job))} >&-"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list_versions(Store.open(str(job.parent / "out"))) == [1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_full_disk_is_no_bug_of_ours(make_job):
+    job = make_job()
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(job), cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert "No space left on device; make room" in done.stderr
+    assert "bug" not in done.stderr

@@ -28,9 +28,11 @@ from labelmodel import from_dense
 from pipelines.cli import _main as labelmill_command
 from pipelines.lf_examples import EXCERPT, Excerpt, around
 from pipelines.lf_pairs import find_pairs
+from pipelines.screen_faults import frame_of
 from pipelines.screen_lf_table import lf_table
-from pipelines.screen_lfs import LFScreen, frame_of
+from pipelines.screen_lfs import LFScreen
 from pipelines.screen_text import printable
+from pipelines.watch import _FilesRead
 from transforms.fitting import _with_names
 
 ROOT = Path(__file__).parents[2]
@@ -461,6 +463,22 @@ def test_watch_follows_modules_data_files_and_the_job_file(make_job, watch):
     new.rename(job)  # as editors save
     assert "nothing.py" in watched.document()["error"]
     assert watched.interrupt()[0] == 0
+
+
+def test_only_files_of_the_job_are_watched(tmp_path):
+    reading = _FilesRead("run.log")
+    job = tmp_path / "job"
+    for path in (
+        "/etc/hosts",
+        job / "words.txt",
+        tmp_path / "data" / "1.jsonl",
+        tmp_path / "cache",
+    ):
+        reading("open", (str(path), "r", 0))
+
+    found = reading.files((f"{job}/", f"{tmp_path}/data/"))
+
+    assert sorted(found) == [str(tmp_path / "data" / "1.jsonl"), str(job / "words.txt")]
 
 
 def test_save_ends_a_run_that_would_not_end(make_job, watch):

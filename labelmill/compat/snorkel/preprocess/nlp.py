@@ -10,12 +10,13 @@ from weakref import WeakValueDictionary
 from labelmill.compat.snorkel.map.core import prepared
 from labelmill.compat.snorkel.preprocess.core import Preprocessor
 from labelmill.compat.snorkel.types import DataPoint, FieldMap, HashingFunction
+from labelmill.labeling import LoadsFirst
 from labelmill.nlp import Pipeline, pipeline, require_pipeline
 
 EN_CORE_WEB_SM = "en_core_web_sm"
 
 
-class SpacyPreprocessor(Preprocessor):
+class SpacyPreprocessor(Preprocessor, LoadsFirst):
     """Adds the parsed document (a `spacy.tokens.Doc`) of a text field to a record.
 
     The pipeline is loaded when it first parses, once per process. Functions whose preprocessors
@@ -65,6 +66,10 @@ class SpacyPreprocessor(Preprocessor):
     @property
     def _nlp(self) -> Pipeline:
         return pipeline(self.language, self.disable, gpu=self.gpu)
+
+    def load_first(self) -> None:
+        """Load the pipeline."""
+        self._nlp.load()
 
     def run(self, text: str) -> FieldMap:  # type: ignore[override]  # Snorkel's signature
         """Return the parsed document of `text` as ``{"doc": document}``."""

@@ -1,0 +1,26 @@
+"""Every model by the name that job files and stored parameters give it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labelmodel.dawid_skene import DawidSkene
+from labelmodel.ebcc import EBCC
+from labelmodel.ibcc import IBCC
+from labelmodel.label_model import LabelModel
+from labelmodel.majority import MajorityVote
+from labelmodel.one_coin import ClassConditionalOneCoin, OneCoin
+from labelmodel.staged import StagedModel
+from labelmodel.weighted_vote import WeightedVote
+
+# Any: each model has a state of its own.
+MODELS: dict[str, type[StagedModel[Any]]] = {
+    "default": LabelModel,
+    "majority_vote": MajorityVote,
+    "weighted_vote": WeightedVote,
+    "dawid_skene": DawidSkene,
+    "one_coin": OneCoin,
+    "class_conditional_one_coin": ClassConditionalOneCoin,
+    "ibcc": IBCC,
+    "ebcc": EBCC,
+}
