@@ -14,7 +14,9 @@ from labelmodel.errors import (
     VotesError,
 )
 from labelmodel.explain import VoteLogOdds, vote_log_odds
+from labelmodel.glad import GLAD
 from labelmodel.label_model import LabelModel
+from labelmodel.mace import MACE
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
 from labelmodel.parameters import from_json, to_json
@@ -25,11 +27,15 @@ from labelmodel.patterns import (
     empty,
     merge_patterns,
 )
+from labelmodel.snorkel_model import SnorkelLabelModel
 from labelmodel.state import Parameters, Statistics, initial_parameters
+from labelmodel.triplets import Triplets
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
 
 __all__ = [
     "ABSTAIN",
+    "GLAD",
+    "MACE",
     "MAX_STAGES",
     "BaseLabelModel",
     "ConvergenceWarning",
@@ -43,7 +49,9 @@ __all__ = [
     "Parameters",
     "ParametersError",
     "PatternTable",
+    "SnorkelLabelModel",
     "Statistics",
+    "Triplets",
     "VoteLogOdds",
     "VotesError",
     "accuracy",

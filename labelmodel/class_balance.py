@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from labelmodel.arrays import AnyArray, FloatArray, IntArray
+from labelmodel.arrays import FloatArray, IntArray
 from labelmodel.errors import VotesError
 
 
-def given_or_uniform(class_balance: AnyArray | None, n_classes: int) -> FloatArray:
+def given_or_uniform(
+    class_balance: Sequence[float] | FloatArray | None, n_classes: int
+) -> FloatArray:
     """Class balance that sums to one, float64[k]; uniform where none is given.
 
     Raises
@@ -21,7 +25,8 @@ def given_or_uniform(class_balance: AnyArray | None, n_classes: int) -> FloatArr
     balance = np.asarray(class_balance, dtype=np.float64)
     if balance.shape != (n_classes,) or not (np.isfinite(balance) & (balance > 0.0)).all():
         raise VotesError(f"class_balance must be {n_classes} positive numbers, got {balance}")
-    return balance / balance.sum()
+    shares: FloatArray = balance / balance.sum()
+    return shares
 
 
 def shares_of_gold(gold: IntArray) -> FloatArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import FloatArray, IntArray
+from labelmodel.arrays import FloatArray, IntArray, row_max, row_sum
 from labelmodel.fixedpoint import FRACTION_BITS, ONE
 from labelmodel.patterns import PatternTable
 
@@ -67,3 +67,18 @@ def joined(sums: IntArray) -> FloatArray:
     """Floats of sums of `split_fixed`; int64[..., 2] -> float64[...]."""
     values: FloatArray = sums[..., 0] + sums[..., 1] / ONE
     return values
+
+
+def keep_gold(table: PatternTable, scores: FloatArray) -> FloatArray:
+    """Scores with -inf for the classes that gold for the fit rules out, float64[P, k]."""
+    classes = np.arange(table.n_classes)
+    known = table.gold[:, None] >= 0
+    return np.where(known & (table.gold[:, None] != classes), -np.inf, scores)
+
+
+def log_normalise(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Logarithm of the summed exponentials of each row [P], and their shares [P, k]."""
+    top = row_max(scores)
+    shares = np.exp(scores - top[:, None])
+    total = row_sum(shares)
+    return top + np.log(total), shares / total[:, None]

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_answers import live_answers, store_answers, stored_answers
 from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
-from labelmodel import ConvergenceWarning, VotesError, empty, from_dense
-from labelmodel.snorkel_model import SnorkelLabelModel
+from labelmodel import ConvergenceWarning, SnorkelLabelModel, VotesError, empty, from_dense
 from labelmodel.staged import fit_blocks
-
-ROOT = Path(__file__).resolve().parents[2]
-REFERENCES = Path(__file__).with_name("references")
-STORED = REFERENCES / "snorkel_fits.json"
-IN_CI = os.environ.get("CI") == "true"
 
 VOTES, GOLD = simulated_lfs(n=60, m=6)
 BINARY, _ = simulated_crowd(n=40, m=5, k=2, asked=3)
@@ -47,20 +36,11 @@ CASES = {
 
 
 def cases_as_json():
-    cases = []
+    cases = {}
     for name, (votes, k, options) in CASES.items():
         case = {"votes": votes.tolist(), "n_classes": k, "options": {"seed": 0, **options}}
-        cases.append(case | ({"gold": GOLD.tolist()} if name == "gold" else {}))
+        cases[name] = case | ({"gold": GOLD.tolist()} if name == "gold" else {})
     return cases
-
-
-def answers_of(python):
-    done = subprocess.run(
-        [python, str(REFERENCES / "snorkel_fits.py")],
-        input=json.dumps(cases_as_json()), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return dict(zip(CASES, json.loads(done.stdout), strict=True))
 
 
 def check_equal(name, answer):
@@ -75,19 +55,12 @@ def check_equal(name, answer):
 
 @pytest.mark.parametrize("name", CASES)
 def test_parameters_and_posteriors_equal_those_snorkel_once_gave(name):
-    check_equal(name, json.loads(STORED.read_text())[name])
+    check_equal(name, stored_answers("snorkel")[name])
 
 
 @pytest.mark.slow
-def test_snorkel_still_gives_what_is_stored_and_what_the_model_gives():
-    script = ROOT / "scripts" / "side_environment.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "snorkel"], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        problem = f"Snorkel's environment cannot be made: {done.stderr.strip()[-300:]}"
-        (pytest.fail if IN_CI else pytest.skip)(problem)
-    for name, answer in answers_of(done.stdout.strip()).items():
+def test_snorkel_still_gives_what_the_model_gives():
+    for name, answer in live_answers("snorkel", cases_as_json()).items():
         check_equal(name, answer)
 
 
@@ -140,5 +113,5 @@ def test_parameters_that_do_not_fit_are_refused():
         SnorkelLabelModel().fit(empty(5_000, 200))
 
 
-if __name__ == "__main__":  # python tests/labelmodel/test_snorkel_model.py PYTHON: store answers
-    STORED.write_text(json.dumps(answers_of(sys.argv[1])))
+if __name__ == "__main__":
+    store_answers("snorkel", cases_as_json())
