@@ -19,6 +19,7 @@ from labelmodel.label_model import LabelModel
 from labelmodel.mace import MACE
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
+from labelmodel.models import MODELS
 from labelmodel.parameters import from_json, to_json
 from labelmodel.patterns import (
     PatternTable,
@@ -37,6 +38,7 @@ __all__ = [
     "GLAD",
     "MACE",
     "MAX_STAGES",
+    "MODELS",
     "BaseLabelModel",
     "ConvergenceWarning",
     "LFAnalysis",
