@@ -40,6 +40,7 @@ lint: $(VENV)/.ready ## check style and types
 bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared data is there
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/functions.py
+	@$(BIN)/python -m benchmarks.fit
 	@$(BIN)/python -m benchmarks.quality
 
 .PHONY: docs

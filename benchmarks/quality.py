@@ -111,7 +111,7 @@ def all_answers(trials: Sequence[Trial], packages: Iterable[str]) -> list[Answer
 
 def _cell(probabilities: np.ndarray | None, trial: Trial) -> str:
     if probabilities is None:
-        return "–"
+        return "n/a"
     right, loss, error = scores(probabilities, trial.gold)
     shown = f"{right:.3f} / {loss:.2f} / {error:.2f}"
     return shown + (f" / {f1(probabilities, trial.gold):.3f}" if trial.n_classes == 2 else "")
@@ -120,7 +120,7 @@ def _cell(probabilities: np.ndarray | None, trial: Trial) -> str:
 def _mean(found: Sequence[np.ndarray | None], trials: Sequence[Trial]) -> str:
     """Mean of the three scores, of models that answer every set."""
     if any(probabilities is None for probabilities in found):
-        return "–"
+        return "n/a"
     rows = [scores(probs, trial.gold) for probs, trial in zip(found, trials, strict=True)]
     return " / ".join(f"{value:.3f}" for value in np.mean(rows, axis=0))
 
