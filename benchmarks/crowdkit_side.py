@@ -42,7 +42,7 @@ def probabilities(name: str, data: pd.DataFrame, n: int, k: int) -> np.ndarray:
         labels = model.fit_predict(data)
         result[labels.index] = np.eye(k)[labels.to_numpy()]
         return result
-    given = model.fit_predict_proba(data).reindex(columns=range(k), fill_value=0.0)
+    given = model.fit(data).probas_.reindex(columns=range(k), fill_value=0.0)
     result[given.index] = given.fillna(0.0).to_numpy()
     return result
 
