@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from labelmodel.analysis import LFAnalysis, analyse
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
-from labelmodel.em import MAX_STAGES, expected_counts, m_step, posteriors, run
+from labelmodel.dawid_skene import DawidSkene
+from labelmodel.em import EMModel, EMState, EMTerms
 from labelmodel.errors import (
     ConvergenceWarning,
     LabelModelError,
@@ -14,12 +15,15 @@ from labelmodel.errors import (
     VotesError,
 )
 from labelmodel.explain import VoteLogOdds, vote_log_odds
+from labelmodel.frames import from_frame
 from labelmodel.glad import GLAD
+from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
 from labelmodel.mace import MACE
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
 from labelmodel.models import MODELS
+from labelmodel.one_coin import ClassConditionalOneCoin, OneCoin
 from labelmodel.parameters import from_json, to_json
 from labelmodel.patterns import (
     PatternTable,
@@ -29,18 +33,25 @@ from labelmodel.patterns import (
     merge_patterns,
 )
 from labelmodel.snorkel_model import SnorkelLabelModel
-from labelmodel.state import Parameters, Statistics, initial_parameters
+from labelmodel.staged import StagedModel, blocks_of, fit_blocks
+from labelmodel.state import Parameters, Statistics
 from labelmodel.triplets import Triplets
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
+from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
     "GLAD",
+    "IBCC",
     "MACE",
-    "MAX_STAGES",
     "MODELS",
     "BaseLabelModel",
+    "ClassConditionalOneCoin",
     "ConvergenceWarning",
+    "DawidSkene",
+    "EMModel",
+    "EMState",
+    "EMTerms",
     "LFAnalysis",
     "LabelModel",
     "LabelModelError",
@@ -48,33 +59,34 @@ __all__ = [
     "LabelModelWarning",
     "MajorityVote",
     "NotFittedError",
+    "OneCoin",
     "Parameters",
     "ParametersError",
     "PatternTable",
     "SnorkelLabelModel",
+    "StagedModel",
     "Statistics",
     "Triplets",
     "VoteLogOdds",
     "VotesError",
+    "WeightedVote",
     "accuracy",
     "analyse",
+    "blocks_of",
     "break_ties",
     "brier",
     "count_patterns",
     "count_patterns_with_inverse",
     "ece",
     "empty",
-    "expected_counts",
+    "fit_blocks",
     "from_dense",
     "from_dense_with_inverse",
+    "from_frame",
     "from_json",
     "from_long",
-    "initial_parameters",
     "log_loss",
-    "m_step",
     "merge_patterns",
-    "posteriors",
-    "run",
     "score",
     "to_json",
     "vote_log_odds",

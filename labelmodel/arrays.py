@@ -6,7 +6,7 @@ same bits whatever other rows stand beside it in the block.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 LabelArray: TypeAlias = npt.NDArray[np.int16]
 LFArray: TypeAlias = npt.NDArray[np.int32]
 HashArray: TypeAlias = npt.NDArray[np.uint64]
+IndexArray: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 AnyArray: TypeAlias = npt.NDArray[Any]  # what callers hand in: any numeric dtype
+NumberT = TypeVar("NumberT", np.float64, np.int64)
 
 
 def ragged_positions(starts: IntArray, lengths: IntArray) -> IntArray:
@@ -45,11 +47,19 @@ def row_max(values: FloatArray) -> FloatArray:
     return result
 
 
-def row_sum(values: FloatArray) -> FloatArray:
-    """Sum of each row, added from the first class on; float64[n, k] -> float64[n]."""
-    result: FloatArray = values[:, 0].copy()
+def row_sum(values: npt.NDArray[NumberT]) -> npt.NDArray[NumberT]:
+    """Sum of each row, added from the first class on; [n, k] -> [n]."""
+    result = values[:, 0].copy()
     for column in range(1, values.shape[1]):
         result += values[:, column]
+    return result
+
+
+def log_sum_exp(values: FloatArray) -> FloatArray:
+    """Logarithm of the sum of exponentials of each row; float64[n, k] -> float64[n]."""
+    largest = row_max(values)
+    result: FloatArray = np.log(row_sum(np.exp(values - largest[:, None])))
+    result += largest
     return result
 
 

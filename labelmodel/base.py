@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, Self
+from collections.abc import Mapping
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, IntArray
 from labelmodel.errors import NotFittedError, VotesError
+from labelmodel.estimator import Estimator
+from labelmodel.frames import from_frame, gold_of, is_frame
 from labelmodel.patterns import PatternTable
 from labelmodel.votes import Votes, from_dense_with_inverse
 
 TIE_TOLERANCE = 1e-6
 
+# Any: tasks and labels of a long table are whatever they are in it.
+Gold: TypeAlias = AnyArray | Mapping[Any, Any]
+
 
 class LabelModelProtocol(Protocol):
     """What labelmill asks of a label model, after scikit-learn's conventions."""
 
-    def fit(self, votes: Votes, gold: AnyArray | None = None) -> Self:
+    def fit(self, votes: Votes, gold: Gold | None = None) -> Self:
         """Learn from votes."""
 
     def predict_proba(self, votes: Votes) -> FloatArray:
@@ -28,13 +34,16 @@ class LabelModelProtocol(Protocol):
         """Most probable class."""
 
 
-class BaseLabelModel(ABC):
+class BaseLabelModel(Estimator, ABC):
     """Turns any form of votes into patterns for `_fit` and `_posteriors` of a subclass.
 
     Parameters
     ----------
     n_classes : int, optional
         Taken from the votes and gold by default.
+    class_balance : float[k], optional
+        Probability of each class, normalised to sum to one; by default the model learns it
+        or, where it does not learn, takes all classes as equally probable.
 
     Attributes
     ----------
@@ -42,23 +51,34 @@ class BaseLabelModel(ABC):
         Present after `fit`.
     class_balance_ : float64[k]
         Probability of each class for a record without votes.
+    classes_ : array[k]
+        Label that each class stands for: 0..k-1, or the labels of a long table, ascending.
+    workers_ : array[m]
+        Source that each column stands for: 0..m-1, or the workers of a long table, ascending.
     """
 
     n_classes_: int
     n_lfs_: int
     class_balance_: FloatArray
+    classes_: AnyArray
+    workers_: AnyArray
 
-    def __init__(self, n_classes: int | None = None) -> None:
+    def __init__(
+        self, n_classes: int | None = None, class_balance: FloatArray | str | None = None
+    ) -> None:
         self.n_classes = n_classes
+        self.class_balance = class_balance
 
-    def fit(self, votes: Votes, gold: AnyArray | None = None) -> Self:
+    def fit(self, votes: Votes, gold: Gold | None = None) -> Self:
         """Fit to votes.
 
         Parameters
         ----------
-        votes : PatternTable, int[n, m] with -1 for abstain, or scipy sparse [n, m] of class + 1
-        gold : int[n], optional
-            Hand labels of a random sample, -1 for unknown. A PatternTable brings its own.
+        votes : PatternTable, int[n, m] with -1 for abstain, scipy sparse [n, m] of class + 1, \
+                or a long table with columns `task`, `worker` and `label` (`frames.from_frame`)
+        gold : int[n] or mapping, optional
+            Hand labels of a random sample, -1 for unknown; beside a long table, label by task.
+            A PatternTable brings its own.
 
         Returns
         -------
@@ -67,11 +87,23 @@ class BaseLabelModel(ABC):
         Raises
         ------
         VotesError
-            Votes or gold out of range, fewer than two classes, or gold beside a table.
+            Votes, gold or class balance out of range, fewer than two classes, or gold beside a
+            PatternTable.
         """
-        table = self._table(votes, gold)
-        self.n_classes_, self.n_lfs_ = table.n_classes, table.n_lfs
+        workers = classes = None
+        if is_frame(votes):
+            long = from_frame(votes)
+            workers, classes = long.workers, long.classes
+            if self.n_classes not in (None, len(classes)):
+                raise VotesError(
+                    f"n_classes={self.n_classes}, but the table has the labels {classes.tolist()}"
+                )
+            table = self._table(long.matrix, gold_of(long.tasks, classes, gold), len(classes))
+        else:
+            table = self._table(votes, gold, self.n_classes)
         self._fit(table)
+        self.workers_ = np.arange(table.n_lfs) if workers is None else workers
+        self.classes_ = np.arange(table.n_classes) if classes is None else classes
         return self
 
     def predict_proba(self, votes: Votes) -> FloatArray:
@@ -83,7 +115,8 @@ class BaseLabelModel(ABC):
 
         Returns
         -------
-        float64[P, k] for the patterns of a table, float64[n, k] for the rows of a matrix
+        float64[P, k] for the patterns of a table, float64[n, k] for the rows of a matrix or \
+                the tasks of a long table in ascending order
             Rows sum to one; a row without votes is exactly `class_balance_`.
 
         Raises
@@ -96,6 +129,8 @@ class BaseLabelModel(ABC):
         self._check_fitted()
         if isinstance(votes, PatternTable):
             return self._posteriors(self._checked(votes))
+        if is_frame(votes):
+            votes = from_frame(votes, workers=self.workers_, classes=self.classes_).matrix
         table, inverse = from_dense_with_inverse(votes, n_classes=self.n_classes_)
         result: FloatArray = self._posteriors(self._checked(table))[inverse]
         return result
@@ -107,17 +142,19 @@ class BaseLabelModel(ABC):
         """
         return break_ties(self.predict_proba(votes), self.class_balance_)
 
-    def _table(self, votes: Votes, gold: AnyArray | None) -> PatternTable:
+    def _table(self, votes: Votes, gold: Gold | None, n_classes: int | None) -> PatternTable:
         if isinstance(votes, PatternTable):
             if gold is not None:
                 raise VotesError(
                     "a PatternTable carries its gold; count the patterns with gold=..."
                 )
-            if self.n_classes not in (None, votes.n_classes):
-                raise VotesError(f"n_classes={self.n_classes}, but the table has {votes.n_classes}")
+            if n_classes not in (None, votes.n_classes):
+                raise VotesError(f"{n_classes=}, but the table has {votes.n_classes}")
             table = votes
         else:
-            table, _ = from_dense_with_inverse(votes, n_classes=self.n_classes, gold=gold)
+            if isinstance(gold, Mapping):
+                raise VotesError("gold beside a matrix must be an array with an entry per row")
+            table, _ = from_dense_with_inverse(votes, n_classes=n_classes, gold=gold)
         if table.n_classes < 2:
             raise VotesError(
                 f"a label model needs two classes or more, found {table.n_classes}; "

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import FloatArray, IntArray, ragged_positions
+from labelmodel.arrays import AnyArray, FloatArray, IndexArray, IntArray, ragged_positions
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
+from labelmodel.vote_index import vote_cells
 
 GOLD_STRENGTH = 20.0
+
+UnseenVotes: TypeAlias = Callable[[IntArray, IntArray], FloatArray]
+"""From LFs int64[u] and labels int64[u] of votes that a fit never saw to rows float64[u, k]."""
 
 
 def class_votes(table: PatternTable) -> IntArray:
@@ -27,52 +34,88 @@ def vote_shares(table: PatternTable) -> FloatArray:
 
 def majority_winners(table: PatternTable) -> FloatArray:
     """Winner of each majority vote with ties shared, float64[P, k]; zero where nothing voted."""
-    votes = class_votes(table)
+    return shared_winners(class_votes(table))
+
+
+def shared_winners(votes: AnyArray) -> FloatArray:
+    """Largest entries of each row, a one shared among them; number[P, k] -> float64[P, k]."""
     winners = (votes == votes.max(axis=1, keepdims=True)) & (votes > 0)
     shared: FloatArray = winners / np.maximum(winners.sum(axis=1), 1)[:, None]
     return shared
 
 
-def _incidence(table: PatternTable, dtype: type[np.generic]) -> sparse.csr_matrix:
-    """Sparse [P, m * k] with a one where an LF voted for a class."""
-    columns = table.lfs.astype(np.int64) * table.n_classes + table.labels
+def covered_patterns(table: PatternTable) -> PatternTable:
+    """Patterns that have a vote; the table itself where all do."""
+    voted = table.n_votes > 0
+    return table if voted.all() else table.take(voted)
+
+
+def _incidence(
+    table: PatternTable, columns: IndexArray, n_columns: int, dtype: type[np.generic]
+) -> sparse.csr_matrix:
+    """Sparse [P, n_columns] with a one in the column of each vote."""
     return sparse.csr_matrix(
-        (np.ones(len(columns), dtype=dtype), columns, table.indptr),
-        shape=(len(table), table.n_lfs * table.n_classes),
+        (np.ones(len(columns), dtype=dtype), columns, table.indptr.astype(np.int32)),
+        shape=(len(table), n_columns),
     )
 
 
-def sum_over_votes(table: PatternTable, per_vote: FloatArray) -> FloatArray:
-    """Sum for each pattern of its votes' rows of `per_vote` [m, k, k]; float64[P, k]."""
-    k = table.n_classes
-    if table.n_lfs == 0:
-        return np.zeros((len(table), k))
-    weights = np.ascontiguousarray(per_vote.reshape(table.n_lfs * k, k))
-    return np.asarray(_incidence(table, np.float64) @ weights)
+def sum_over_votes(
+    table: PatternTable, numbers: IndexArray, per_vote: FloatArray, unseen: UnseenVotes
+) -> FloatArray:
+    """Sum for each pattern of what its votes have.
+
+    Parameters
+    ----------
+    table : PatternTable
+    numbers : int[nnz]
+        Of its votes, from `VoteIndex.numbers_of`.
+    per_vote : float64[S, k]
+    unseen : callable
+        Rows float64[u, k] of votes that the index does not have, from their LFs and labels.
+
+    Returns
+    -------
+    float64[P, k]
+    """
+    new = np.flatnonzero(numbers < 0)
+    if len(new):
+        unseen_cells = vote_cells(table)[new].astype(np.int64)
+        cells, group = np.unique(unseen_cells, return_inverse=True)
+        numbers = numbers.copy()
+        numbers[new] = len(per_vote) + group
+        rows = unseen(cells // table.n_classes, cells % table.n_classes)
+        per_vote = np.concatenate([per_vote, rows])
+    incidence = _incidence(table, numbers, len(per_vote), np.float64)
+    return np.asarray(incidence @ np.ascontiguousarray(per_vote))
 
 
-def sum_by_vote(table: PatternTable, per_pattern: IntArray) -> IntArray:
-    """Exact sum for each LF and vote of `per_pattern` [P, k]; int64[m, k, k]."""
-    k = table.n_classes
-    if table.n_lfs == 0:
-        return np.zeros((0, k, k), dtype=np.int64)
-    summed = _incidence(table, np.int64).T @ np.ascontiguousarray(per_pattern)
-    return np.asarray(summed).reshape(table.n_lfs, k, k)
+def sum_by_vote(
+    table: PatternTable, numbers: IndexArray, n_votes: int, per_pattern: IntArray
+) -> IntArray:
+    """Exact sum for each of S = `n_votes` votes of `per_pattern` [P, k]; int64[S, k].
+
+    `numbers` int[nnz] are those of the table's votes, none of them unseen.
+    """
+    incidence = _incidence(table, numbers, n_votes, np.int64)
+    return np.asarray(incidence.T @ np.ascontiguousarray(per_pattern))
 
 
 def vote_counts(table: PatternTable) -> IntArray:
     """Records in which each LF votes for each class, int64[m, k]."""
-    weights = table.counts[:, None]
-    if table.n_lfs == 0:
-        return np.zeros((0, table.n_classes), dtype=np.int64)
-    summed = _incidence(table, np.int64).T @ np.ascontiguousarray(weights)
-    return np.asarray(summed).reshape(table.n_lfs, table.n_classes)
+    # Float sums are exact: a block of fewer than 2**53 records holds whole numbers.
+    counted = np.bincount(
+        vote_cells(table),
+        weights=np.repeat(table.counts, table.n_votes),
+        minlength=table.n_lfs * table.n_classes,
+    )
+    return counted.astype(np.int64).reshape(table.n_lfs, table.n_classes)
 
 
-def one_hot(labels: IntArray, n_classes: int) -> FloatArray:
-    """Rows with a one at their label, float64[n, k]."""
-    result = np.zeros((len(labels), n_classes))
-    result[np.arange(len(labels)), labels] = 1.0
+def one_hot(labels: AnyArray, n_classes: int) -> IntArray:
+    """Rows with a one at their label, int64[n, k]."""
+    result = np.zeros((len(labels), n_classes), dtype=np.int64)
+    result[np.arange(len(labels)), labels] = 1
     return result
 
 
@@ -82,7 +125,7 @@ def clamp_gold(table: PatternTable, posteriors: FloatArray) -> FloatArray:
     if not len(known):
         return posteriors
     clamped = posteriors.copy()
-    clamped[known] = one_hot(table.gold[known].astype(np.int64), table.n_classes)
+    clamped[known] = one_hot(table.gold[known], table.n_classes)
     return clamped
 
 

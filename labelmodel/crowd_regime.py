@@ -16,6 +16,7 @@ from labelmodel.fixedpoint import quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
 from labelmodel.state import Parameters, Statistics
+from labelmodel.vote_index import VoteIndex, index_votes
 
 ROUNDS = 5
 RHO_GRID = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2)
@@ -36,63 +37,88 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
         stage="em",
         rounds_left=ROUNDS,
         regime="crowd",
+        index=index_votes(statistics.sums["votes"]),
         multi_class=multi_class_sources(statistics.sums["votes"]),
     )
 
 
-def confusion_mass(vote_mass: FloatArray) -> FloatArray:
-    """Counts D[j, v, y] of each source with their prior (steps 2-6).
-
-    Parameters
-    ----------
-    vote_mass : float64[m, k, k]
-        C[j, v, y], posterior mass of class y over the votes v of source j.
-
-    Returns
-    -------
-    float64[m, k, k]
-    """
-    k = vote_mass.shape[1]
-    diagonal = np.arange(k)
-    pooled = vote_mass.sum(axis=0)
+def pooled_confusion(index: VoteIndex, vote_mass: FloatArray) -> FloatArray:
+    """Confusion P(v | y) of the average annotator (steps 2-4), float64[k, k]."""
+    k = index.n_classes
+    pooled = np.zeros((k, k))
+    np.add.at(pooled, index.labels, vote_mass)
     prior = PSEUDO_VOTES * k
     accuracy = (np.trace(pooled) + PSEUDO_RIGHT * k) / (pooled.sum() + prior)
     one_coin = np.full((k, k), (1.0 - accuracy) / (k - 1))
     np.fill_diagonal(one_coin, accuracy)
-    confusion = (pooled + prior * one_coin) / (pooled.sum(axis=0) + prior)
+    confusion: FloatArray = (pooled + prior * one_coin) / (pooled.sum(axis=0) + prior)
+    return confusion
+
+
+def confusion_mass(index: VoteIndex, vote_mass: FloatArray, confusion: FloatArray) -> FloatArray:
+    """Counts D[j, v, y] of each source with their prior (steps 5 and 6).
+
+    Parameters
+    ----------
+    index : VoteIndex
+    vote_mass : float64[S, k]
+        C[j, v, y], posterior mass of class y over the votes v of source j.
+    confusion : float64[k, k]
+        That of the average annotator.
+
+    Returns
+    -------
+    float64[S, k]
+    """
     right = np.diag(confusion)
-    mean_right = right.sum() / k
-    own = (np.trace(vote_mass, axis1=1, axis2=2) + PSEUDO_VOTES * mean_right) / (
-        vote_mass.sum(axis=(1, 2)) + PSEUDO_VOTES
+    mean_right = right.sum() / index.n_classes
+    own = (index.by_lf(index.at_own_label(vote_mass)) + PSEUDO_VOTES * mean_right) / (
+        index.by_lf(vote_mass).sum(axis=1) + PSEUDO_VOTES
     )
-    shifted = logit(right) + (logit(own) - logit(mean_right))[:, None]
-    prior_confusion = confusion * (expit(-shifted) / (1.0 - right))[:, None, :]
-    prior_confusion[:, diagonal, diagonal] = expit(shifted)
+    shifted = logit(right) + (logit(own) - logit(mean_right))[index.lfs, None]
+    prior_confusion = confusion[index.labels] * (expit(-shifted) / (1.0 - right))
+    votes = np.arange(len(index)), index.labels
+    prior_confusion[votes] = expit(shifted[votes])
     result: FloatArray = vote_mass + OWN_PRIOR_VOTES * prior_confusion
     return result
 
 
 def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     """Class balance and confusion of the next round (steps 2-6)."""
-    mass = confusion_mass(to_float(statistics.sums["vote_mass"]))
-    class_mass = statistics.sums["class_mass"].astype(np.float64)
-    # A class of no mass at all would have log-probability -inf.
-    balance = np.maximum(class_mass / class_mass.sum(), 1e-12)
+    index = params.index
+    counted = to_float(statistics.sums["vote_mass"])
+    confusion = pooled_confusion(index, counted)
+    mass = confusion_mass(index, counted, confusion)
+    # Over all votes the prior confusion sums to one, so those that do not occur need no row.
+    source_mass = index.by_lf(counted) + OWN_PRIOR_VOTES
     left = params.rounds_left - 1
     following = replace(
         params,
-        class_balance=balance / balance.sum(),
-        emissions=mass / mass.sum(axis=1, keepdims=True),
+        class_balance=_balance(statistics, params),
+        emissions=mass / source_mass[index.lfs],
+        pooled_confusion=confusion,
         rounds_left=left,
     )
     if left:
         return following
-    return replace(following, stage="rho", previous=params, vote_mass=mass)
+    return replace(following, stage="rho", previous=params, vote_mass=mass, source_mass=source_mass)
+
+
+def _balance(statistics: Statistics, params: Parameters) -> FloatArray:
+    if params.balance_given:
+        return params.class_balance
+    class_mass = statistics.sums["class_mass"].astype(np.float64)
+    # A class of no mass at all would have log-probability -inf.
+    balance = np.maximum(class_mass / class_mass.sum(), 1e-12)
+    normalised: FloatArray = balance / balance.sum()
+    return normalised
 
 
 def scores(table: PatternTable, params: Parameters) -> FloatArray:
     """Log-probability Z of each pattern and class, up to a constant (step 7), float64[P, k]."""
-    result = sum_over_votes(table, params.log_vote)
+    result = sum_over_votes(
+        table, params.index.numbers_of(table), params.log_votes, params.log_unseen
+    )
     result += params.log_class_balance
     return result
 
@@ -140,14 +166,14 @@ def _sampled(hashes: HashArray, params: Parameters) -> np.ndarray[tuple[int], np
 
 
 def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
-    if params.previous is None or params.vote_mass is None:
-        raise AssertionError("stage rho follows the last EM round, which sets both")
+    if params.previous is None or params.vote_mass is None or params.source_mass is None:
+        raise AssertionError("stage rho follows the last EM round, which sets these")
     posterior = to_float(quantize(clamp_gold(block, round_posteriors(block, params.previous))))
     rows = np.repeat(np.arange(len(block), dtype=np.int64), block.n_votes)
     own = posterior[rows]
-    mass = params.vote_mass
-    vote_given_class = (mass[block.lfs, block.labels] - own) / (mass.sum(axis=1)[block.lfs] - own)
-    others = scores(block, params)[rows] - params.log_vote[block.lfs, block.labels]
+    votes = params.index.numbers_of(block)
+    vote_given_class = (params.vote_mass[votes] - own) / (params.source_mass[block.lfs] - own)
+    others = scores(block, params)[rows] - params.log_votes[votes]
     dependent = (block.n_votes[rows] - 2)[:, None]
     weights = block.counts[rows]
     total = np.zeros(len(RHO_GRID), dtype=np.int64)
@@ -162,4 +188,6 @@ def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
 def choose_rho(statistics: Statistics, params: Parameters) -> Parameters:
     """Parameters with the rho of the largest left-out likelihood, the smallest of equals."""
     best = int(np.argmax(statistics.sums["left_out"]))
-    return replace(params, rho=RHO_GRID[best], stage="report", previous=None, vote_mass=None)
+    return replace(
+        params, rho=RHO_GRID[best], stage="report", previous=None, vote_mass=None, source_mass=None
+    )

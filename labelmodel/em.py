@@ -1,236 +1,365 @@
-"""The one seam of every fit: `expected_counts` of a block, `m_step` of the added statistics.
+"""Expectation maximisation for models whose log-posterior is a sum over votes.
 
-A local fit folds over blocks in memory (`run`); a distributed fit calls the same two functions
-for `MAX_STAGES` stages, of which those after "done" cost nothing.
+The score of class y for a record is log p_y plus a term for each of its votes (and, where
+abstaining is an answer, for each abstaining source). A model is an M step: it turns the posterior
+mass of each vote into these terms. Start, E step, objective and stopping are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import reduce
-from operator import add
+import warnings
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel import crowd_regime, lf_regime
-from labelmodel.arrays import FloatArray
+from labelmodel.arrays import FloatArray, IndexArray, IntArray, log_sum_exp
 from labelmodel.blocks import (
-    blend_gold,
     clamp_gold,
-    majority_winners,
+    covered_patterns,
+    one_hot,
     sum_by_vote,
+    sum_over_votes,
+    vote_counts,
     vote_shares,
 )
-from labelmodel.diagnostics import report_on
-from labelmodel.errors import VotesError
-from labelmodel.fixedpoint import check_record_count, quantize
+from labelmodel.errors import ConvergenceWarning, VotesError
+from labelmodel.fixedpoint import (
+    check_record_count,
+    exact_sum,
+    exact_sum_to_float,
+    quantize,
+    to_float,
+)
 from labelmodel.patterns import PatternTable
-from labelmodel.start import choose_regime, start_counts
-from labelmodel.state import Parameters, Statistics, initial_parameters
+from labelmodel.staged import StagedModel
+from labelmodel.state import Statistics
+from labelmodel.validation import checked_balance
+from labelmodel.vote_index import VoteIndex, index_votes, no_votes
 
-MAX_STAGES = 1 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
-_ROWS_PER_BLOCK = 1 << 16
+MIN_PROBABILITY = 1e-10
+"""Floor of probabilities before their logarithm is taken."""
 
 
-def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
-    """Posterior of each pattern under fitted parameters.
+@dataclass(frozen=True)
+class EMTerms:
+    """What an M step makes of the posterior mass.
+
+    Attributes
+    ----------
+    class_balance : float64[k]
+    log_balance : float64[k]
+        What enters the score for the class balance.
+    log_votes : float64[S, k]
+        What enters for a vote, less what would have entered for abstaining.
+    log_abstain : float64[m, k] or float64[0, k]
+        What enters for a source that does not vote; no rows where that says nothing.
+    log_prior : float
+        What the objective adds to the log-likelihood: the log-density of the parameters under
+        their prior, or minus the divergence of their posterior from it.
+    """
+
+    class_balance: FloatArray
+    log_balance: FloatArray
+    log_votes: FloatArray
+    log_abstain: FloatArray
+    log_prior: float
+
+
+@dataclass(frozen=True)
+class EMState:
+    """State of an EM fit.
+
+    Attributes
+    ----------
+    stage : {"start", "em", "done"}
+    n_lfs, n_classes : int
+    class_balance : float64[k]
+    index : VoteIndex
+        The S votes that occur.
+    n_votes : int
+        Votes over all records.
+    log_base : float64[k]
+        Score of a record before its votes.
+    log_votes : float64[S, k]
+        What a vote adds to the score.
+    log_unseen : float64[k, k]
+        Log-probability of a vote by class over all sources, [vote, class].
+    log_abstain : float64[m, k] or float64[0, k]
+        The part of `log_base` that a vote of the source takes back; no rows for none.
+    log_prior : float
+        Part of the objective that does not depend on the votes.
+    rounds : int
+        E steps so far; the first gives vote shares.
+    objective : tuple of float
+        After each E step but the first.
+    converged : bool
+    lf_accuracy : float64[m]
+        Posterior-weighted share of each source's votes that are right; nan without votes.
+    """
+
+    stage: str
+    n_lfs: int
+    n_classes: int
+    class_balance: FloatArray
+    index: VoteIndex
+    n_votes: int
+    log_base: FloatArray
+    log_votes: FloatArray
+    log_unseen: FloatArray
+    log_abstain: FloatArray
+    log_prior: float
+    rounds: int
+    objective: tuple[float, ...]
+    converged: bool
+    lf_accuracy: FloatArray
+
+    def unseen_votes(self, lfs: IntArray, labels: IntArray) -> FloatArray:
+        """What votes that the fit never saw add, float64[u, k]: what an average source's would."""
+        rows = self.log_unseen[labels]
+        return rows - self.log_abstain[lfs] if len(self.log_abstain) else rows
+
+
+class EMModel(StagedModel[EMState]):
+    """Base of the models that EM fits; a subclass adds its parameters and `_maximise`.
 
     Parameters
     ----------
-    table : PatternTable
-        Its gold is not looked at.
-    params : Parameters
-        Of stage "report" or "done".
+    n_classes : int, optional
+        Taken from the votes and gold by default.
+    class_balance : float[k] or "gold", optional
+        Given; or the share of each class in the gold records, one added to each count; or, by
+        default, learned.
+    max_iter : int
+        Most EM rounds after the start from vote shares.
+    tol : float
+        The fit has converged when a round improves the objective by less than this per vote.
 
-    Returns
-    -------
-    float64[P, k]
-        A row has the same bits whatever other rows are in the table.
-
-    Raises
-    ------
-    VotesError
-        A table of other LFs or classes than the parameters.
+    Attributes
+    ----------
+    class_balance_ : float64[k]
+    lf_accuracy_ : float64[m]
+        Posterior-weighted share of each source's votes that are right; nan without votes.
+    objective_ : list of float
+        Log-likelihood of the votes (and gold) plus the log-prior of the parameters, or its
+        variational lower bound, after each round.
+    n_iter_ : int
+    converged_ : bool
+    warnings_ : list of str
     """
-    _check_shape(table, params)
-    if len(table) <= _ROWS_PER_BLOCK:
-        return _block_posteriors(table, params)
-    starts = range(0, len(table), _ROWS_PER_BLOCK)
-    return np.concatenate(
-        [
-            _block_posteriors(
-                table.take(np.arange(start, min(start + _ROWS_PER_BLOCK, len(table)))), params
+
+    state_type: ClassVar = EMState
+    lf_accuracy_: FloatArray
+    objective_: list[float]
+    n_iter_: int
+    converged_: bool
+    warnings_: list[str]
+
+    def __init__(
+        self,
+        n_classes: int | None = None,
+        *,
+        class_balance: FloatArray | str | None = None,
+        max_iter: int = 100,
+        tol: float = 1e-5,
+    ) -> None:
+        super().__init__(n_classes, class_balance)
+        self.max_iter = max_iter
+        self.tol = tol
+
+    @property
+    def max_stages(self) -> int:
+        """The start, the round from vote shares, and `max_iter` rounds."""
+        return self.max_iter + 2
+
+    @abstractmethod
+    def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:
+        """M step.
+
+        Parameters
+        ----------
+        vote_mass : float64[S, k]
+            Posterior mass of each class over the records with the vote.
+        class_mass : float64[k]
+            Posterior mass of each class over all covered records.
+        state : EMState
+            Its `class_balance` holds where `_learns_balance` does not.
+        """
+
+    @property
+    def _learns_balance(self) -> bool:
+        return self.class_balance is None
+
+    @property
+    def _balance_from_gold(self) -> bool:
+        return isinstance(self.class_balance, str) and self.class_balance == "gold"
+
+    def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
+        """State before any statistics."""
+        if self.max_iter < 1:
+            raise VotesError(f"max_iter={self.max_iter}: EM needs one round or more")
+        balance = np.full(n_classes, 1.0 / n_classes)
+        if self.class_balance is not None and not self._balance_from_gold:
+            balance = checked_balance(self.class_balance, n_classes)
+        nothing = np.zeros((0, n_classes))
+        return EMState(
+            stage="start",
+            n_lfs=n_lfs,
+            n_classes=n_classes,
+            class_balance=balance,
+            index=no_votes(n_lfs, n_classes),
+            n_votes=0,
+            log_base=np.log(np.maximum(balance, MIN_PROBABILITY)),
+            log_votes=nothing,
+            log_unseen=np.zeros((n_classes, n_classes)),
+            log_abstain=nothing,
+            log_prior=0.0,
+            rounds=0,
+            objective=(),
+            converged=False,
+            lf_accuracy=np.full(n_lfs, np.nan),
+        )
+
+    def expected_counts(self, block: PatternTable, state: EMState) -> Statistics:
+        """E step over a block: posterior mass by vote and by class, and the log-likelihood.
+
+        Gold in the block for the fit is clamped: the record's class is known.
+        """
+        if state.stage == "done":
+            return Statistics("done")
+        covered = covered_patterns(block)
+        if state.stage == "start":
+            known = covered.gold >= 0
+            gold = one_hot(covered.gold[known], state.n_classes)
+            return Statistics(
+                "start",
+                {
+                    "records": covered.counts.sum(keepdims=True),
+                    "votes": vote_counts(covered),
+                    "gold": (gold * covered.counts[known, None]).sum(axis=0),
+                },
             )
-            for start in starts
-        ]
-    )
-
-
-def _block_posteriors(table: PatternTable, params: Parameters) -> FloatArray:
-    if params.fallback is not None:
-        shares = vote_shares(table)
-        shares[table.n_votes == 0] = params.class_balance
-        return shares
-    predict = crowd_regime.posteriors if params.regime == "crowd" else lf_regime.posteriors
-    return blend_gold(table, predict(table, params), params)
-
-
-def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statistics:
-    """Statistics of a block of patterns for the stage that `params` is at.
-
-    Parameters
-    ----------
-    pattern_block : PatternTable
-        Any part of the patterns; patterns without votes add nothing.
-    params : Parameters
-        From `initial_parameters` or the last `m_step`.
-
-    Returns
-    -------
-    Statistics
-        Statistics of blocks add (`+`) to those of all records bit for bit in any order.
-
-    Raises
-    ------
-    VotesError
-        A block of other LFs or classes than the parameters.
-    """
-    _check_shape(pattern_block, params)
-    if params.stage == "done":
-        return Statistics("done")
-    covered = pattern_block.take(pattern_block.n_votes > 0)
-    if params.stage == "start":
-        return start_counts(covered)
-    if params.stage == "rho":
-        return crowd_regime.left_out_counts(covered, params)
-    if params.stage == "report":
-        return _report_counts(covered, params)
-    if params.regime == "crowd":
-        posterior = crowd_regime.round_posteriors(covered, params)
-    else:
-        posterior = lf_regime.posteriors(covered, params)
-    weighted = quantize(clamp_gold(covered, posterior)) * covered.counts[:, None]
-    return Statistics(
-        "em",
-        {"vote_mass": sum_by_vote(covered, weighted), "class_mass": weighted.sum(axis=0)},
-    )
-
-
-def _report_counts(covered: PatternTable, params: Parameters) -> Statistics:
-    """What the model's answers look like: precision of each LF, classes that ever win."""
-    posterior = posteriors(covered, params)
-    bad = ~np.isfinite(posterior).all(axis=1)
-    posterior[bad] = vote_shares(covered)[bad]
-    weighted = quantize(posterior) * covered.counts[:, None]
-    vote_mass = sum_by_vote(covered, weighted)
-    winners = (posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - 1e-6) * 1
-    majority = quantize(majority_winners(covered)) * covered.counts[:, None]
-    counts = covered.counts[:, None]
-    return Statistics(
-        "report",
-        {
-            "right": np.einsum("jvv->j", vote_mass),
-            "votes": vote_mass.sum(axis=(1, 2)),
-            "predicted": (winners * counts).sum(axis=0),
-            "class_mass": weighted.sum(axis=0),
-            "majority_mass": majority.sum(axis=0),
-            "not_finite": covered.counts[bad].sum(keepdims=True),
-        },
-    )
-
-
-def m_step(statistics: Statistics, params: Parameters) -> Parameters:
-    """Parameters of the next stage.
-
-    Parameters
-    ----------
-    statistics : Statistics
-        Sum of `expected_counts` over all blocks under `params`.
-    params : Parameters
-        The same that the statistics were made with; some of it (priors) is carried on.
-
-    Raises
-    ------
-    VotesError
-        Statistics of another stage, or more records than fixed-point sums allow.
-    """
-    if statistics.stage != params.stage:
-        raise VotesError(
-            f"statistics of stage {statistics.stage!r} for parameters of stage {params.stage!r}"
+        numbers = state.index.numbers_of(covered)
+        if state.rounds == 0:
+            posterior = vote_shares(covered)
+            evidence = np.zeros(len(covered))
+        else:
+            posterior, evidence = _e_step(covered, numbers, state)
+        quantised = quantize(clamp_gold(covered, posterior))
+        weighted = quantised * covered.counts[:, None]
+        return Statistics(
+            "em",
+            {
+                "vote_mass": sum_by_vote(covered, numbers, len(state.index), weighted),
+                "class_mass": covered.counts @ quantised,
+                "log_likelihood": exact_sum(evidence, covered.counts),
+            },
         )
-    if params.stage == "done":
-        return params
-    if params.stage == "start":
-        return _begin(statistics, params)
-    if params.stage == "rho":
-        return crowd_regime.choose_rho(statistics, params)
-    if params.stage == "report":
-        return report_on(statistics, params)
-    step = crowd_regime.m_step if params.regime == "crowd" else lf_regime.m_step
-    following = step(statistics, params)
-    if not np.isfinite(following.emissions).all():
-        return replace(params, stage="report", fallback="the fit did not stay finite")
-    return following
 
-
-def _begin(statistics: Statistics, params: Parameters) -> Parameters:
-    sums = statistics.sums
-    records = int(sums["records"][0])
-    check_record_count(records)
-    params = replace(
-        params,
-        n_covered=records,
-        total_votes=int(sums["votes"].sum()),
-        gold=params.gold if statistics.gold is None else statistics.gold,
-        warnings=_start_warnings(statistics, params),
-    )
-    if records == 0:
-        return replace(params, stage="done", lf_precision=np.full(params.n_lfs, np.nan))
-    if choose_regime(sums["votes"]) == "crowd":
-        return crowd_regime.begin(statistics, params)
-    return lf_regime.begin(statistics, params)
-
-
-def _start_warnings(statistics: Statistics, params: Parameters) -> tuple[str, ...]:
-    votes = statistics.sums["votes"]
-    records = int(statistics.sums["records"][0])
-    active = votes.sum(axis=1) > 0
-    found = []
-    if records == 0:
-        return ("no labeling function voted: every record gets the class balance",)
-    if active.sum() == 1:
-        found.append("only one labeling function voted: its precision is assumed, not learned")
-    elif not statistics.sums["conflicts"][0] and (votes[active].sum(axis=1) == records).all():
-        found.append("all labeling functions vote alike: their precision cannot be learned")
-    if np.count_nonzero(votes.sum(axis=0)) == 1:
-        found.append("every vote is for one class: the others cannot be learned")
-    silent = int(np.count_nonzero(~active))
-    if silent:
-        found.append(f"{silent} of {params.n_lfs} labeling functions never voted")
-    return tuple(found)
-
-
-def run(blocks: Sequence[PatternTable]) -> Parameters:
-    """Fit in memory: all stages over blocks of patterns.
-
-    Parameters
-    ----------
-    blocks : sequence of PatternTable
-        At least one; how records are divided among them does not change a bit of the result.
-    """
-    if not blocks:
-        raise VotesError("a fit needs at least one block of patterns, which may be empty")
-    params = initial_parameters(blocks[0].n_lfs, blocks[0].n_classes)
-    while params.stage != "done":
-        statistics = reduce(add, (expected_counts(block, params) for block in blocks))
-        params = m_step(statistics, params)
-    return params
-
-
-def _check_shape(table: PatternTable, params: Parameters) -> None:
-    if (table.n_lfs, table.n_classes) != (params.n_lfs, params.n_classes):
-        raise VotesError(
-            f"votes of {table.n_lfs} LFs x {table.n_classes} classes, but the model has "
-            f"{params.n_lfs} x {params.n_classes}"
+    def m_step(self, statistics: Statistics, state: EMState) -> EMState:
+        """State of the next round; the last leaves the parameters as the E step had them."""
+        if state.stage == "done":
+            return state
+        if state.stage == "start":
+            return self._begin(statistics, state)
+        sums = statistics.sums
+        vote_mass = to_float(sums["vote_mass"])
+        if state.rounds:
+            likelihood = exact_sum_to_float(sums["log_likelihood"])
+            objective = (*state.objective, likelihood + state.log_prior)
+            gain = objective[-1] - objective[-2] if len(objective) > 1 else np.inf
+            converged = bool(gain < self.tol * state.n_votes)
+            state = replace(state, objective=objective, converged=converged)
+            if converged or state.rounds >= self.max_iter:
+                return _finish(vote_mass, state)
+        terms = self._maximise(vote_mass, to_float(sums["class_mass"]), state)
+        return replace(
+            state,
+            class_balance=terms.class_balance,
+            log_base=terms.log_balance + terms.log_abstain.sum(axis=0),
+            log_votes=terms.log_votes,
+            log_unseen=_average_source(vote_mass, state.index),
+            log_abstain=terms.log_abstain,
+            log_prior=terms.log_prior,
+            rounds=state.rounds + 1,
         )
+
+    def _begin(self, statistics: Statistics, state: EMState) -> EMState:
+        sums = statistics.sums
+        records = int(sums["records"][0])
+        check_record_count(records)
+        if self._balance_from_gold:
+            if not sums["gold"].any():
+                raise VotesError('class_balance="gold" needs covered records with gold')
+            counted = sums["gold"] + 1.0
+            state = replace(state, class_balance=counted / counted.sum())
+        return replace(
+            state,
+            stage="em" if records else "done",
+            converged=not records,
+            index=index_votes(sums["votes"]),
+            n_votes=int(sums["votes"].sum()),
+        )
+
+    def posteriors(self, table: PatternTable, state: EMState) -> FloatArray:
+        """Posterior of each pattern, float64[P, k]; without votes the class balance."""
+        result, _ = _e_step(table, state.index.numbers_of(table), state)
+        result[table.n_votes == 0] = state.class_balance
+        return result
+
+    def set_state(self, state: EMState) -> Self:
+        """Take over a finished state."""
+        super().set_state(state)
+        self.lf_accuracy_ = np.array(state.lf_accuracy)
+        self.objective_ = list(state.objective)
+        self.n_iter_ = len(state.objective)
+        self.converged_ = state.converged
+        self.warnings_ = []
+        if not state.n_votes:
+            self.warnings_.append("no source voted: every record gets the class balance")
+        elif not state.converged and self.tol > 0.0:
+            self.warnings_.append(f"EM did not converge within max_iter={self.max_iter} rounds")
+        return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        for text in self.warnings_:
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+
+    def _balance(self, class_mass: FloatArray, state: EMState) -> tuple[FloatArray, FloatArray]:
+        """Class balance and its logarithm for an M step."""
+        balance = class_mass / class_mass.sum() if self._learns_balance else state.class_balance
+        return balance, np.log(np.maximum(balance, MIN_PROBABILITY))
+
+
+def _e_step(
+    table: PatternTable, numbers: IndexArray, state: EMState
+) -> tuple[FloatArray, FloatArray]:
+    """Posterior of each pattern and log-probability of its votes and, where known, its gold."""
+    scores = sum_over_votes(table, numbers, state.log_votes, state.unseen_votes)
+    scores += state.log_base
+    evidence = log_sum_exp(scores)
+    known = np.flatnonzero(table.gold >= 0)
+    gold_scores = scores[known, table.gold[known]]
+    scores -= evidence[:, None]
+    np.exp(scores, out=scores)
+    evidence[known] = gold_scores
+    return scores, evidence
+
+
+def _average_source(vote_mass: FloatArray, index: VoteIndex) -> FloatArray:
+    """Log-probability of a vote by class over all sources, one added to each count; [k, k]."""
+    pooled = np.ones((index.n_classes, index.n_classes))
+    np.add.at(pooled, index.labels, vote_mass)
+    logs: FloatArray = np.log(pooled / pooled.sum(axis=0))
+    return logs
+
+
+def _finish(vote_mass: FloatArray, state: EMState) -> EMState:
+    index = state.index
+    right = index.by_lf(index.at_own_label(vote_mass))
+    votes = index.by_lf(vote_mass.sum(axis=1))
+    accuracy = np.full(state.n_lfs, np.nan)
+    np.divide(right, votes, out=accuracy, where=votes > 0)
+    return replace(state, stage="done", lf_accuracy=accuracy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, LabelArray, LFArray
-from labelmodel.em import posteriors
+from labelmodel.default_stages import posteriors
 from labelmodel.lf_regime import tempering
 from labelmodel.patterns import PatternTable, count_patterns
 from labelmodel.state import Parameters
@@ -83,7 +83,7 @@ def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLo
     if params.fallback is not None:
         zero = 0.0 * posterior
         return _terms(row, zero, np.zeros((len(row.lfs), len(zero))), zero, posterior)
-    votes = params.log_vote[row.lfs, row.labels]
+    votes = params.log_votes_of(row.lfs, row.labels)
     if params.regime == "crowd":
         scale = 1.0 / (1.0 + params.rho * (len(row.lfs) - 1))
         abstain = np.zeros(params.n_classes)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IntArray
+from labelmodel.arrays import FloatArray, IntArray, row_sum
 from labelmodel.errors import VotesError
 
 FRACTION_BITS = 24
 ONE = 1 << FRACTION_BITS
 MAX_RECORDS = 500_000_000_000
+MAX_SUMMAND = 2.0**23
 
 
 def quantize(probabilities: FloatArray) -> IntArray:
@@ -33,15 +34,43 @@ def quantize(probabilities: FloatArray) -> IntArray:
         (the first of equals), an error of at most k / 2 units there and half a unit elsewhere.
     """
     scaled: IntArray = np.rint(probabilities * ONE).astype(np.int64)
-    remainder = ONE - scaled.sum(axis=1)
-    largest = np.argmax(probabilities, axis=1)
-    scaled[np.arange(len(scaled)), largest] += remainder
+    remainder = ONE - row_sum(scaled)
+    uneven = np.flatnonzero(remainder)
+    largest = np.argmax(probabilities[uneven], axis=1)
+    scaled[uneven, largest] += remainder[uneven]
     return scaled
 
 
 def to_float(sums: IntArray) -> FloatArray:
     """Integer sums of quantised probabilities as float64 of the same shape."""
     return sums.astype(np.float64) / ONE
+
+
+def exact_sum(values: FloatArray, counts: IntArray) -> IntArray:
+    """Sum of values in fixed point, each taken as often as its count.
+
+    Parameters
+    ----------
+    values : float64[n]
+        Taken as at least -2**23 and at most 2**23.
+    counts : int64[n]
+
+    Returns
+    -------
+    int64[2]
+        Whole part and, in units of 2**-24, fraction; such sums add.
+    """
+    bounded = np.clip(values, -MAX_SUMMAND, MAX_SUMMAND)
+    whole = np.floor(bounded)
+    fraction = np.rint((bounded - whole) * ONE)
+    parts = np.stack([whole, fraction]).astype(np.int64)
+    total: IntArray = parts @ counts
+    return total
+
+
+def exact_sum_to_float(total: IntArray) -> float:
+    """Value of an `exact_sum`."""
+    return float(total[0]) + float(total[1]) / ONE
 
 
 def check_record_count(records: int) -> None:

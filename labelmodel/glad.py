@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from labelmodel.arrays import FloatArray, IntArray
-from labelmodel.blocks import vote_counts
+from labelmodel.blocks import covered_patterns, vote_counts
 from labelmodel.class_balance import given_or_uniform
 from labelmodel.easiness import PRIOR_MEAN, best_easiness, score_classes, vote_sigmoids
-from labelmodel.fixedpoint import check_record_count
+from labelmodel.fixedpoint import check_record_count, exact_sum, exact_sum_to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
@@ -70,7 +69,7 @@ class GLAD(StagedModel[GLADState]):
         Ability; 0 is guessing, negative is worse. 1, the prior mean, for who never voted.
     lf_accuracy_ : float64[m]
         sigmoid(alpha_j e), the accuracy on a record of the prior's difficulty; nan without votes.
-    objective_ : float64[rounds]
+    objective_ : list of float
         Log-density of votes, abilities and difficulties before each round and at the end.
 
     Notes
@@ -87,21 +86,20 @@ class GLAD(StagedModel[GLADState]):
     True
     """
 
+    state_type: ClassVar = GLADState
     alpha_: FloatArray
     lf_accuracy_: FloatArray
-    objective_: FloatArray
-    state_: GLADState
+    objective_: list[float]
 
     def __init__(
         self,
         n_classes: int | None = None,
-        class_balance: Sequence[float] | FloatArray | None = None,
+        class_balance: FloatArray | str | None = None,
         *,
         max_iter: int = 100,
         tol: float = 1e-5,
     ) -> None:
-        super().__init__(n_classes)
-        self.class_balance = class_balance
+        super().__init__(n_classes, class_balance)
         self.max_iter = max_iter
         self.tol = tol
 
@@ -127,7 +125,7 @@ class GLAD(StagedModel[GLADState]):
         check_shape(block, state)
         if state.stage != "em":
             return Statistics(state.stage)
-        covered = block.take(block.n_votes > 0)
+        covered = covered_patterns(block)
         log_prior = keep_gold(covered, np.tile(np.log(state.class_balance), (len(covered), 1)))
         log_beta = best_easiness(covered, state.alpha, log_prior)
         scores = score_classes(covered, state.alpha, log_prior, log_beta)
@@ -142,7 +140,7 @@ class GLAD(StagedModel[GLADState]):
             "em",
             {
                 "steps": exact_by_lf(covered, steps * covered.counts[rows, None]),
-                "objective": split_fixed(log_density).T @ covered.counts,
+                "objective": exact_sum(log_density, covered.counts),
                 "votes": vote_counts(covered).sum(axis=1),
                 "records": covered.counts.sum(keepdims=True),
             },
@@ -156,7 +154,7 @@ class GLAD(StagedModel[GLADState]):
         sums = statistics.sums
         records = int(sums["records"][0])
         check_record_count(records)
-        density = float(joined(sums["objective"]))
+        density = exact_sum_to_float(sums["objective"])
         density -= 0.5 * float(((state.alpha - PRIOR_MEAN) ** 2).sum())
         objective = np.append(state.objective, density)
         scored = replace(state, votes=sums["votes"], objective=objective)
@@ -176,14 +174,9 @@ class GLAD(StagedModel[GLADState]):
 
     def set_state(self, state: GLADState) -> Self:
         """Take over a finished state."""
-        self.state_ = state
-        self.n_lfs_, self.n_classes_ = state.n_lfs, state.n_classes
-        self.class_balance_ = state.class_balance
+        super().set_state(state)
         self.alpha_ = state.alpha
         right, _ = vote_sigmoids(state.alpha * np.exp(PRIOR_MEAN))
         self.lf_accuracy_ = np.where(state.votes > 0, right, np.nan)
-        self.objective_ = state.objective
+        self.objective_ = state.objective.tolist()
         return self
-
-    def _posteriors(self, table: PatternTable) -> FloatArray:
-        return self.posteriors(table, self.state_)

@@ -1,20 +1,22 @@
-"""The default label model as an estimator; its mathematics is in the regime files and `em`."""
+"""The default label model as an estimator; `default_stages` and the regimes are its mathematics."""
 
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar, Self
 
 import numpy as np
 
 from labelmodel.arrays import FloatArray
-from labelmodel.base import BaseLabelModel
-from labelmodel.em import posteriors, run
-from labelmodel.errors import ConvergenceWarning, LabelModelWarning, ParametersError
+from labelmodel.default_stages import MAX_STAGES, expected_counts, m_step, posteriors
+from labelmodel.errors import ConvergenceWarning, LabelModelWarning
 from labelmodel.patterns import PatternTable
-from labelmodel.state import Parameters, Regime
+from labelmodel.staged import StagedModel
+from labelmodel.state import Parameters, Regime, Statistics, initial_parameters
+from labelmodel.validation import checked_balance
 
 
-class LabelModel(BaseLabelModel):
+class LabelModel(StagedModel[Parameters]):
     """Learns from the votes how far each labeling function or annotator can be trusted.
 
     Tells labeling functions (abstaining is weak evidence) from crowds (a source that did not
@@ -27,6 +29,8 @@ class LabelModel(BaseLabelModel):
         Taken from the votes and gold by default.
     random_state : int
         Kept for the convention; the fit has no randomness.
+    class_balance : float[k], optional
+        Learned by default.
 
     Attributes
     ----------
@@ -54,42 +58,53 @@ class LabelModel(BaseLabelModel):
     fallback_: str | None
     parameters_: Parameters
 
-    def __init__(self, n_classes: int | None = None, random_state: int = 0) -> None:
-        super().__init__(n_classes)
+    state_type: ClassVar = Parameters
+    max_stages = MAX_STAGES
+
+    def __init__(
+        self,
+        n_classes: int | None = None,
+        random_state: int = 0,
+        class_balance: FloatArray | None = None,
+    ) -> None:
+        super().__init__(n_classes, class_balance)
         self.random_state = random_state
 
-    @classmethod
-    def from_parameters(cls, params: Parameters) -> LabelModel:
-        """Fitted model of the parameters that a distributed fit arrived at.
+    def initial_state(self, n_lfs: int, n_classes: int) -> Parameters:
+        """Parameters before any statistics."""
+        if self.class_balance is None:
+            return initial_parameters(n_lfs, n_classes)
+        # A class of no probability at all would have log-probability -inf.
+        balance = np.maximum(checked_balance(self.class_balance, n_classes), 1e-12)
+        return initial_parameters(n_lfs, n_classes, balance / balance.sum())
 
-        Raises
-        ------
-        ParametersError
-            Parameters of a fit that is not done.
-        """
-        model = cls(n_classes=params.n_classes)
-        model._set(params)
-        return model
+    def expected_counts(self, block: PatternTable, state: Parameters) -> Statistics:
+        """Statistics of a block (`default_stages.expected_counts`)."""
+        return expected_counts(block, state)
+
+    def m_step(self, statistics: Statistics, state: Parameters) -> Parameters:
+        """Parameters of the next stage (`default_stages.m_step`)."""
+        return m_step(statistics, state)
+
+    def posteriors(self, table: PatternTable, state: Parameters) -> FloatArray:
+        """Posterior of each pattern (`default_stages.posteriors`), float64[P, k]."""
+        return posteriors(table, state)
+
+    def set_state(self, state: Parameters) -> Self:
+        """Take over the parameters of a fit that is done."""
+        super().set_state(state)
+        self.regime_ = state.regime
+        self.lf_accuracy_ = np.full(state.n_lfs, np.nan)
+        if state.lf_precision is not None:
+            self.lf_accuracy_ = np.array(state.lf_precision)
+        self.warnings_ = list(state.warnings)
+        self.fallback_ = state.fallback
+        self.parameters_ = state
+        return self
 
     def _fit(self, table: PatternTable) -> None:
-        self._set(run([table]))
+        super()._fit(table)
         if self.fallback_ is not None:
             warnings.warn(self.fallback_, ConvergenceWarning, stacklevel=3)
         elif not self.parameters_.n_covered:
             warnings.warn(self.warnings_[0], LabelModelWarning, stacklevel=3)
-
-    def _set(self, params: Parameters) -> None:
-        if params.stage != "done" or params.lf_precision is None:
-            raise ParametersError(
-                f"parameters of stage {params.stage!r} are not fitted; repeat m_step until 'done'"
-            )
-        self.n_classes_, self.n_lfs_ = params.n_classes, params.n_lfs
-        self.class_balance_ = np.array(params.class_balance)
-        self.regime_ = params.regime
-        self.lf_accuracy_ = np.array(params.lf_precision)
-        self.warnings_ = list(params.warnings)
-        self.fallback_ = params.fallback
-        self.parameters_ = params
-
-    def _posteriors(self, table: PatternTable) -> FloatArray:
-        return posteriors(table, self.parameters_)

@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, softmax
-from labelmodel.blocks import sum_over_votes
+from labelmodel.blocks import one_hot, sum_by_vote, sum_over_votes
 from labelmodel.fixedpoint import to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
 from labelmodel.state import Parameters, Statistics, unseen_precision
+from labelmodel.vote_index import VoteIndex, index_votes
 
 ROUNDS = 3
 DEPENDENCE = 0.25
@@ -37,67 +38,68 @@ def class_prior(majority_share: FloatArray, gold_classes: IntArray) -> FloatArra
 
 
 def prior_precision(
-    vote_rates: FloatArray, class_balance: FloatArray, multi_class: BoolArray
+    index: VoteIndex, vote_rates: FloatArray, class_balance: FloatArray, multi_class: BoolArray
 ) -> FloatArray:
-    """Precision R[j, v, y] = P(y | j votes v) to begin with (step 2), float64[m, k, k].
+    """Precision R[j, v, y] = P(y | j votes v) to begin with (step 2), float64[S, k].
 
     Parameters
     ----------
-    vote_rates : float64[m, k]
+    index : VoteIndex
+    vote_rates : float64[S]
         Share of the covered records in which LF j votes v.
     class_balance : float64[k]
     multi_class : bool[m]
     """
-    k = len(class_balance)
-    rates = np.where(vote_rates > 0.0, vote_rates, 1e-300)
-    right = np.minimum(0.75, 0.9 * class_balance / np.maximum(rates, 1e-300))
-    rest = class_balance / (1.0 - class_balance)[:, None]
-    single = (1.0 - right)[:, :, None] * rest
-    single[:, np.arange(k), np.arange(k)] = right
-    multi = unseen_precision(class_balance, True)
-    return np.where(multi_class[:, None, None], multi, single)
+    labels = index.labels
+    right = np.minimum(0.75, 0.9 * class_balance[labels] / vote_rates)
+    rest = class_balance / (1.0 - class_balance)[labels, None]
+    single = (1.0 - right)[:, None] * rest
+    single[np.arange(len(index)), labels] = right
+    multi = unseen_precision(class_balance, True)[labels]
+    return np.where(multi_class[index.lfs, None], multi, single)
 
 
 def prior_emission(
-    vote_rates: FloatArray, class_balance: FloatArray, precision: FloatArray
+    index: VoteIndex, vote_rates: FloatArray, class_balance: FloatArray, precision: FloatArray
 ) -> FloatArray:
     """Emission T0[j, v, y] = P(j votes v | y) that the precision implies (step 3)."""
-    emissions = vote_rates[:, :, None] * precision / class_balance
-    voting = emissions.sum(axis=1, keepdims=True)
-    emissions *= np.minimum(1.0, MAX_VOTING / np.maximum(voting, 1e-300))
+    emissions = vote_rates[:, None] * precision / class_balance
+    voting = index.by_lf(emissions)
+    if np.count_nonzero(voting.any(axis=1)) == 1:
+        # One factor for all classes keeps the precision of a function without others.
+        voting = np.broadcast_to(voting.max(axis=1, keepdims=True), voting.shape)
+    emissions *= np.minimum(1.0, MAX_VOTING / voting[index.lfs])
     return emissions
 
 
 def begin(statistics: Statistics, params: Parameters) -> Parameters:
     """Parameters of the first round, from statistics of stage "start" (steps 1-3, gold)."""
     sums = statistics.sums
-    k = params.n_classes
-    votes = sums["votes"]
-    covered = max(int(sums["records"][0]), 1)
-    no_gold = np.zeros((params.n_lfs, k, k), dtype=np.int64)
-    gold_votes = sums.get("gold_votes", no_gold)
-    balance = class_prior(
-        to_float(sums["majority"]) / covered, sums.get("gold_classes", np.zeros(k, np.int64))
-    )
-    rates = votes / covered
-    multi = multi_class_sources(votes)
-    precision = prior_precision(rates, balance, multi)
-    judged = gold_votes.sum(axis=2, keepdims=True)
+    index = index_votes(sums["votes"])
+    gold = params.gold
+    judged = one_hot(gold.gold, params.n_classes) * gold.counts[:, None]
+    gold_votes = sum_by_vote(gold, index.numbers_of(gold), len(index), judged)
+    balance = params.class_balance
+    if not params.balance_given:
+        balance = class_prior(to_float(sums["majority"]) / params.n_covered, judged.sum(axis=0))
+    rates = sums["votes"] / params.n_covered
+    multi = multi_class_sources(sums["votes"])
+    vote_rates = rates[index.lfs, index.labels]
+    precision = prior_precision(index, vote_rates, balance, multi)
     precision = (gold_votes + GOLD_PRECISION_STRENGTH * precision) / (
-        judged + GOLD_PRECISION_STRENGTH
+        gold_votes.sum(axis=1, keepdims=True) + GOLD_PRECISION_STRENGTH
     )
-    single = np.count_nonzero(votes.sum(axis=1)) == 1
     weights = 2.0 / (1.0 + 5.0 * rates.sum(axis=1))
-    weights = weights * (1.0 + gold_votes.sum(axis=(1, 2)) / GOLD_PRECISION_STRENGTH)
-    emissions = prior_emission(rates, balance, precision)
-    if single:
-        emissions = _unscaled_emission(rates, balance, precision)
+    weights = weights * (1.0 + index.by_lf(gold_votes.sum(axis=1)) / GOLD_PRECISION_STRENGTH)
+    emissions = prior_emission(index, vote_rates, balance, precision)
+    alone = np.count_nonzero(rates.any(axis=1)) == 1
     return replace(
         params,
-        stage="report" if single else "em",
+        stage="report" if alone else "em",
         rounds_left=ROUNDS,
         regime="lf",
         class_balance=balance,
+        index=index,
         emissions=emissions,
         prior_emissions=emissions,
         prior_weights=weights,
@@ -105,22 +107,13 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     )
 
 
-def _unscaled_emission(
-    vote_rates: FloatArray, class_balance: FloatArray, precision: FloatArray
-) -> FloatArray:
-    """Emission of a function without others: one factor for all classes keeps its precision."""
-    emissions = vote_rates[:, :, None] * precision / class_balance
-    return emissions * min(1.0, MAX_VOTING / float(emissions.sum(axis=1).max()))
-
-
 def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     """Emissions of the next round (step 5)."""
     vote_mass = to_float(statistics.sums["vote_mass"])
     class_mass = to_float(statistics.sums["class_mass"])
+    lfs = params.index.lfs
     prior = params.prior_weights[:, None] * (params.n_covered * params.class_balance)
-    emissions = (vote_mass + prior[:, None, :] * params.prior_emissions) / (class_mass + prior)[
-        :, None, :
-    ]
+    emissions = (vote_mass + prior[lfs] * params.prior_emissions) / (class_mass + prior)[lfs]
     left = params.rounds_left - 1
     return replace(params, emissions=emissions, rounds_left=left, stage="em" if left else "report")
 
@@ -133,7 +126,13 @@ def tempering(n_votes: IntArray) -> FloatArray:
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     """Posterior of each pattern (step 4), float64[P, k]; without votes the class balance."""
     base = params.log_class_balance + params.log_abstain.sum(axis=0)
-    scores = sum_over_votes(table, params.log_vote - params.log_abstain[:, None, :])
+    abstain = params.log_abstain
+    scores = sum_over_votes(
+        table,
+        params.index.numbers_of(table),
+        params.log_votes - abstain[params.index.lfs],
+        lambda lfs, labels: params.log_unseen(lfs, labels) - abstain[lfs],
+    )
     scores += base
     scores *= tempering(table.n_votes)[:, None]
     result = softmax(scores)

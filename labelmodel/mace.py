@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from scipy.special import digamma
 
 from labelmodel.arrays import FloatArray, IntArray
-from labelmodel.blocks import vote_counts
+from labelmodel.blocks import covered_patterns, vote_counts
 from labelmodel.class_balance import given_or_uniform
 from labelmodel.errors import VotesError
-from labelmodel.fixedpoint import check_record_count, quantize, to_float
+from labelmodel.fixedpoint import check_record_count, exact_sum, quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
@@ -23,7 +22,6 @@ from labelmodel.vote_sums import (
     keep_gold,
     log_normalise,
     pattern_of_votes,
-    split_fixed,
     sum_by_class,
     sum_by_pattern,
 )
@@ -91,7 +89,7 @@ class MACE(StagedModel[MACEState]):
         xi_j.
     lf_accuracy_ : float64[m]
         Probability that a vote of j is right on a record of the class balance, nan without votes.
-    objective_ : float64[rounds]
+    objective_ : list of float
         Log-likelihood of the votes before each round and at the end, for the chosen restart.
         Under "em" it falls by no more than the smoothing costs; under "vb" it may.
 
@@ -109,16 +107,16 @@ class MACE(StagedModel[MACEState]):
     True
     """
 
+    state_type: ClassVar = MACEState
     competence_: FloatArray
     strategy_: FloatArray
     lf_accuracy_: FloatArray
-    objective_: FloatArray
-    state_: MACEState
+    objective_: list[float]
 
     def __init__(
         self,
         n_classes: int | None = None,
-        class_balance: Sequence[float] | FloatArray | None = None,
+        class_balance: FloatArray | str | None = None,
         *,
         method: Literal["vb", "em"] = "vb",
         n_restarts: int = 10,
@@ -128,8 +126,7 @@ class MACE(StagedModel[MACEState]):
         beta: float = 0.5,
         random_state: int = 0,
     ) -> None:
-        super().__init__(n_classes)
-        self.class_balance = class_balance
+        super().__init__(n_classes, class_balance)
         self.method = method
         self.n_restarts = n_restarts
         self.max_iter = max_iter
@@ -177,14 +174,14 @@ class MACE(StagedModel[MACEState]):
         check_shape(block, state)
         if state.stage != "em":
             return Statistics(state.stage)
-        covered = block.take(block.n_votes > 0)
+        covered = covered_patterns(block)
         right, objective = [], []
         for restart in range(len(state.knowing)):
             scores = keep_gold(covered, _scores(covered, state, restart))
             log_likelihood, posterior = log_normalise(scores)
             weighted = quantize(posterior) * covered.counts[:, None]
             right.append(weighted[pattern_of_votes(covered), covered.labels])
-            objective.append(split_fixed(log_likelihood).T @ covered.counts)
+            objective.append(exact_sum(log_likelihood, covered.counts))
         return Statistics(
             "em",
             {
@@ -231,20 +228,15 @@ class MACE(StagedModel[MACEState]):
 
     def set_state(self, state: MACEState) -> Self:
         """Take over a finished state."""
-        self.state_ = state
-        self.n_lfs_, self.n_classes_ = state.n_lfs, state.n_classes
-        self.class_balance_ = state.class_balance
+        super().set_state(state)
         voted = state.votes.any(axis=1)
         competence = state.knowing[0] / (state.knowing[0] + state.guessing[0])
         self.competence_ = np.where(voted, competence, np.nan)
         self.strategy_ = _shares(state.strategy[0])
         lucky = self.strategy_ @ state.class_balance
         self.lf_accuracy_ = self.competence_ + (1.0 - self.competence_) * lucky
-        self.objective_ = state.objective[:, 0]
+        self.objective_ = state.objective[:, 0].tolist()
         return self
-
-    def _posteriors(self, table: PatternTable) -> FloatArray:
-        return self.posteriors(table, self.state_)
 
 
 def _scores(table: PatternTable, state: MACEState, restart: int) -> FloatArray:

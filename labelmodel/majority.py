@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from labelmodel.arrays import FloatArray
-from labelmodel.base import BaseLabelModel
 from labelmodel.blocks import majority_winners, vote_shares
-from labelmodel.errors import VotesError
 from labelmodel.patterns import PatternTable
+from labelmodel.staged import StagedModel
+from labelmodel.state import Statistics
+from labelmodel.validation import checked_balance
 
 
-class MajorityVote(BaseLabelModel):
+@dataclass(frozen=True)
+class MajorityState:
+    """All that majority vote knows: nothing is learned from votes."""
+
+    n_lfs: int
+    n_classes: int
+    class_balance: FloatArray
+    stage: str = "done"
+
+
+class MajorityVote(StagedModel[MajorityState]):
     """Posterior of a class is its share of the votes on the record.
 
     Parameters
@@ -27,19 +41,8 @@ class MajorityVote(BaseLabelModel):
     [1, 0]
     """
 
-    def __init__(
-        self, n_classes: int | None = None, class_balance: FloatArray | None = None
-    ) -> None:
-        super().__init__(n_classes)
-        self.class_balance = class_balance
-
-    @classmethod
-    def from_balance(cls, class_balance: FloatArray, n_lfs: int) -> MajorityVote:
-        """Fitted model with this class balance, for votes of `n_lfs` LFs."""
-        model = cls(len(class_balance), class_balance)
-        model.n_classes_, model.n_lfs_ = len(class_balance), n_lfs
-        model.class_balance_ = np.array(class_balance)
-        return model
+    state_type: ClassVar = MajorityState
+    max_stages = 0
 
     def winners(self, table: PatternTable) -> FloatArray:
         """Winner of each pattern with ties shared evenly, float64[P, k].
@@ -51,17 +54,21 @@ class MajorityVote(BaseLabelModel):
         result[table.n_votes == 0] = self.class_balance_
         return result
 
-    def _fit(self, table: PatternTable) -> None:
-        k = table.n_classes
-        if self.class_balance is None:
-            self.class_balance_ = np.full(k, 1.0 / k)
-            return
-        balance = np.asarray(self.class_balance, dtype=np.float64)
-        if balance.shape != (k,) or not (balance >= 0.0).all() or not balance.sum() > 0.0:
-            raise VotesError(f"class_balance must be {k} non-negative numbers, got {balance}")
-        self.class_balance_ = balance / balance.sum()
+    def initial_state(self, n_lfs: int, n_classes: int) -> MajorityState:
+        """State that is done."""
+        given = np.ones(n_classes) if self.class_balance is None else self.class_balance
+        return MajorityState(n_lfs, n_classes, checked_balance(given, n_classes))
 
-    def _posteriors(self, table: PatternTable) -> FloatArray:
+    def expected_counts(self, block: PatternTable, state: MajorityState) -> Statistics:
+        """No statistics: nothing is learned."""
+        return Statistics(state.stage)
+
+    def m_step(self, statistics: Statistics, state: MajorityState) -> MajorityState:
+        """Return the state as it is."""
+        return state
+
+    def posteriors(self, table: PatternTable, state: MajorityState) -> FloatArray:
+        """Vote shares of each pattern, float64[P, k]."""
         result = vote_shares(table)
-        result[table.n_votes == 0] = self.class_balance_
+        result[table.n_votes == 0] = state.class_balance
         return result

@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from labelmodel.arrays import FloatArray, softmax
-from labelmodel.blocks import sum_over_votes
 from labelmodel.class_balance import given_or_uniform, shares_of_gold
 from labelmodel.descent import OPTIMIZERS, SCHEDULES, descend
 from labelmodel.errors import ConvergenceWarning, VotesError
@@ -20,6 +19,7 @@ from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
+from labelmodel.vote_sums import sum_rows
 
 DIVERGED = "the gradient descent diverged, so prec_init alone answers; give a smaller lr"
 
@@ -53,9 +53,10 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
     ----------
     n_classes : int, optional
         Taken from the votes and gold by default.
-    class_balance : float[k], optional
-        Class shares of the gold for the fit by default (one record more of each class where it
-        lacks one), uniform without gold. Gold has no other part in the fit.
+    class_balance : float[k] or "gold", optional
+        Uniform by default. "gold" takes the class shares of the gold for the fit (one record
+        more of each class where it lacks one), as Snorkel does of `Y_dev`; gold has no other
+        part in the fit.
     n_epochs, lr, l2 : int, float, float
         Steps, learning rate, and weight of the pull to the start.
     optimizer : {"sgd", "adam", "adamax"}
@@ -91,15 +92,15 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
     (3, 2, 2)
     """
 
+    state_type: ClassVar = SnorkelState
     mu_: FloatArray
     lf_accuracy_: FloatArray
     warnings_: list[str]
-    state_: SnorkelState
 
     def __init__(
         self,
         n_classes: int | None = None,
-        class_balance: Sequence[float] | FloatArray | None = None,
+        class_balance: FloatArray | str | None = None,
         *,
         n_epochs: int = 100,
         lr: float = 0.01,
@@ -110,8 +111,7 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
         mu_eps: float | None = None,
         random_state: int = 0,
     ) -> None:
-        super().__init__(n_classes)
-        self.class_balance = class_balance
+        super().__init__(n_classes, class_balance)
         self.n_epochs = n_epochs
         self.lr = lr
         self.l2 = l2
@@ -143,7 +143,9 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
             stage=STAGE,
             n_lfs=n_lfs,
             n_classes=n_classes,
-            class_balance=given_or_uniform(self.class_balance, n_classes),
+            class_balance=given_or_uniform(
+                None if self._balance_from_gold else self.class_balance, n_classes
+            ),
             mu=np.zeros((n_lfs, n_classes, n_classes)),
             lf_accuracy=np.full(n_lfs, np.nan),
         )
@@ -163,7 +165,7 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
         side = state.n_lfs * state.n_classes
         moments = statistics.sums["pairs"].reshape(side, side) / max(records, 1)
         balance = state.class_balance
-        if self.class_balance is None and gold.any():
+        if self._balance_from_gold:
             balance = shares_of_gold(gold)
         mu, found = self._complete(moments, balance, records)
         coverage = np.diag(moments).reshape(state.n_lfs, state.n_classes).sum(axis=1)
@@ -182,22 +184,21 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
     def posteriors(self, table: PatternTable, state: SnorkelState) -> FloatArray:
         """Class balance times the mu of each vote, normalised; float64[P, k]."""
         check_shape(table, state)
-        scores = np.log(state.class_balance) + sum_over_votes(table, np.log(state.mu))
+        scores = np.log(state.class_balance) + sum_rows(table, np.log(state.mu))
         return softmax(scores)
 
     def set_state(self, state: SnorkelState) -> Self:
         """Take over a finished state."""
-        self.state_ = state
-        self.n_lfs_, self.n_classes_ = state.n_lfs, state.n_classes
-        self.class_balance_ = state.class_balance
+        super().set_state(state)
         self.mu_, self.lf_accuracy_ = state.mu, state.lf_accuracy
         self.warnings_ = list(state.warnings)
         for warning in state.warnings:
             warnings.warn(warning, ConvergenceWarning, stacklevel=4)
         return self
 
-    def _posteriors(self, table: PatternTable) -> FloatArray:
-        return self.posteriors(table, self.state_)
+    @property
+    def _balance_from_gold(self) -> bool:
+        return isinstance(self.class_balance, str) and self.class_balance == "gold"
 
     def _initial_precision(self, n_lfs: int) -> FloatArray:
         precision = np.asarray(self.prec_init, dtype=np.float64)

@@ -8,19 +8,25 @@ a distributed fit drives the same functions, with the state as a side input.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
 from operator import add
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import numpy as np
 
 from labelmodel.arrays import FloatArray
 from labelmodel.base import BaseLabelModel
-from labelmodel.errors import VotesError
+from labelmodel.errors import ParametersError, VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Statistics
 
-ROWS_PER_BLOCK = 1 << 16
+MAX_ROWS_PER_BLOCK = 1 << 16
+CELLS_PER_BLOCK = 1 << 18
+"""Rows times classes of a block; its posteriors then stay in a processor's cache."""
 
 
 class State(Protocol):
@@ -38,6 +44,10 @@ class State(Protocol):
     def n_classes(self) -> int:
         """Number of classes."""
 
+    @property
+    def class_balance(self) -> FloatArray:
+        """Probability of each class for a record without votes, float64[k]."""
+
 
 StateT = TypeVar("StateT", bound=State)
 
@@ -47,7 +57,17 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
 
     The four functions of a fit depend on the constructor's parameters and their arguments alone,
     so that they can run anywhere; only `set_state` changes the model.
+
+    Attributes
+    ----------
+    state_type : type
+        Class of the states.
+    state_ : State
+        The finished state of the fit.
     """
+
+    state_type: ClassVar[type[Any]]  # Any: a class variable cannot be of type StateT
+    state_: StateT
 
     @property
     @abstractmethod
@@ -73,15 +93,37 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
         A row has the same bits whatever other rows are in the table.
         """
 
-    @abstractmethod
     def set_state(self, state: StateT) -> Self:
-        """Take over a finished state: set the fitted attributes."""
+        """Take over a finished state: set the fitted attributes.
+
+        A subclass extends it with the attributes of its own.
+
+        Raises
+        ------
+        ParametersError
+            The state of a fit that is not done.
+        """
+        if state.stage != "done":
+            raise ParametersError(
+                f"state of stage {state.stage!r} is not fitted; repeat m_step until 'done'"
+            )
+        self.state_ = state
+        self.n_classes_, self.n_lfs_ = state.n_classes, state.n_lfs
+        self.class_balance_ = np.array(state.class_balance)
+        self.classes_, self.workers_ = np.arange(state.n_classes), np.arange(state.n_lfs)
+        return self
 
     def _fit(self, table: PatternTable) -> None:
-        self.set_state(fit_blocks(self, blocks_of(table)))
+        self.set_state(fit_blocks(self, blocks_of(table), os.cpu_count() or 1))
+
+    def _posteriors(self, table: PatternTable) -> FloatArray:
+        blocks = blocks_of(table)
+        return np.concatenate([self.posteriors(block, self.state_) for block in blocks])
 
 
-def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> StateT:
+def fit_blocks(
+    model: StagedModel[StateT], blocks: Sequence[PatternTable], n_threads: int = 1
+) -> StateT:
     """Fit in memory: all stages over blocks of patterns.
 
     Parameters
@@ -90,6 +132,8 @@ def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> St
         Its constructor's parameters; the model itself is not changed.
     blocks : sequence of PatternTable
         At least one; how records are divided among them does not change a bit of the result.
+    n_threads : int
+        Threads that share the blocks; numpy and scipy let them run side by side.
 
     Returns
     -------
@@ -99,14 +143,22 @@ def fit_blocks(model: StagedModel[StateT], blocks: Sequence[PatternTable]) -> St
     if not blocks:
         raise VotesError("a fit needs at least one block of patterns, which may be empty")
     state = model.initial_state(blocks[0].n_lfs, blocks[0].n_classes)
-    while state.stage != "done":
-        statistics = reduce(add, (model.expected_counts(block, state) for block in blocks))
-        state = model.m_step(statistics, state)
+    n_threads = min(n_threads, len(blocks))
+    shares = [blocks[first::n_threads] for first in range(n_threads)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        while state.stage != "done":
+            sums = pool.map(partial(_sum, model, state), shares)
+            state = model.m_step(reduce(add, sums), state)
     return state
 
 
-def blocks_of(table: PatternTable, rows: int = ROWS_PER_BLOCK) -> list[PatternTable]:
+def _sum(model: StagedModel[StateT], state: StateT, blocks: Sequence[PatternTable]) -> Statistics:
+    return reduce(add, (model.expected_counts(block, state) for block in blocks))
+
+
+def blocks_of(table: PatternTable) -> list[PatternTable]:
     """Cut a table into blocks that share its memory; at least one."""
+    rows = min(MAX_ROWS_PER_BLOCK, max(CELLS_PER_BLOCK // table.n_classes, 1))
     starts: Iterable[int] = range(0, max(len(table), 1), rows)
     return [table.slice(start, start + rows) for start in starts]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray
-from labelmodel.blocks import class_votes, majority_winners, sum_by_vote, vote_counts
+from labelmodel.blocks import class_votes, majority_winners, vote_counts
 from labelmodel.fixedpoint import quantize
 from labelmodel.patterns import PatternTable, count_patterns
 from labelmodel.state import Regime, Statistics
@@ -20,8 +20,7 @@ def start_counts(covered: PatternTable) -> Statistics:
     Returns
     -------
     Statistics
-        `records` [1], `conflicts` [1], `votes` [m, k] as counts; `majority` [k] in fixed point;
-        with gold also `gold_classes` [k] and `gold_votes` [m, k, k] as counts.
+        `records` [1], `conflicts` [1], `votes` [m, k] as counts; `majority` [k] in fixed point.
     """
     k = covered.n_classes
     weighted = quantize(majority_winners(covered)) if len(covered) else np.zeros((0, k), np.int64)
@@ -35,10 +34,6 @@ def start_counts(covered: PatternTable) -> Statistics:
     judged = covered.take(covered.gold >= 0)
     if not len(judged):
         return Statistics("start", sums)
-    per_class = np.zeros((len(judged), k), dtype=np.int64)
-    per_class[np.arange(len(judged)), judged.gold] = judged.counts
-    sums["gold_classes"] = per_class.sum(axis=0)
-    sums["gold_votes"] = sum_by_vote(judged, per_class)
     # Gold for scoring must not travel into the model with the gold for fitting.
     gold = count_patterns(
         judged.indptr,

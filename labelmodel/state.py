@@ -1,8 +1,7 @@
 """What travels between the two halves of a fit: statistics of blocks, and parameters.
 
-A fit is a chain of stages. At each one `em.expected_counts` turns a block of patterns into
-`Statistics`, statistics of all blocks are added, and `em.m_step` turns the sum into the
-`Parameters` of the next stage. This file holds the values; `em` holds the chain.
+`Statistics` are those of every model that `staged` describes; `Parameters` are the state of the
+default model, whose chain of stages is in `default_stages`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from labelmodel.arrays import (
+    AnyArray,
     BoolArray,
     FloatArray,
     HashArray,
@@ -22,6 +22,7 @@ from labelmodel.arrays import (
 )
 from labelmodel.errors import LabelModelError
 from labelmodel.patterns import PatternTable, empty, merge_patterns
+from labelmodel.vote_index import VoteIndex, no_votes
 
 Stage = Literal["start", "em", "rho", "report", "done"]
 Regime = Literal["lf", "crowd"]
@@ -72,7 +73,7 @@ class Statistics:
 class Parameters:
     """Parameters of the default label model at some stage of its fit.
 
-    Arrays are indexed [LF j, vote v, class y] where they have three axes.
+    Arrays over votes are indexed [number of a vote in `index`, class y].
 
     Attributes
     ----------
@@ -84,19 +85,26 @@ class Parameters:
     regime : {"lf", "crowd"}
         Meaningless before stage "start" is over.
     class_balance : float64[k]
-    emissions : float64[m, k, k]
-        P(j votes v | y). In the LF regime the rest to one is abstaining, and votes never seen
-        are 0.
-    prior_emissions : float64[m, k, k]
+    balance_given : bool
+        The class balance stays as it is.
+    index : VoteIndex
+        The votes that occur.
+    emissions : float64[S, k]
+        P(j votes v | y). In the LF regime the rest to one is abstaining.
+    prior_emissions : float64[S, k]
         LF regime: what `emissions` start from and are drawn to.
     prior_weights : float64[m]
         LF regime: weight of `prior_emissions` in covered records.
     multi_class : bool[m]
         Sources that vote for several classes.
+    pooled_confusion : float64[k, k]
+        Crowd regime: P(v | y) of the average annotator, [vote v, class y].
     previous : Parameters or None
         Crowd regime at stage "rho": the parameters that the last counts were made with.
-    vote_mass : float64[m, k, k]
+    vote_mass : float64[S, k]
         Crowd regime at stage "rho": counts of the last round with their prior.
+    source_mass : float64[m, k]
+        The same, summed over the votes of each source.
     rho : float
         Crowd regime: dependence between votes on one record.
     n_covered : int
@@ -116,13 +124,17 @@ class Parameters:
     rounds_left: int
     regime: Regime
     class_balance: FloatArray
+    balance_given: bool
+    index: VoteIndex
     emissions: FloatArray
     prior_emissions: FloatArray
     prior_weights: FloatArray
     multi_class: BoolArray
     gold: PatternTable
+    pooled_confusion: FloatArray | None = None
     previous: Parameters | None = None
     vote_mass: FloatArray | None = None
+    source_mass: FloatArray | None = None
     rho: float = 0.0
     n_covered: int = 0
     total_votes: int = 0
@@ -138,22 +150,34 @@ class Parameters:
     @cached_property
     def log_abstain(self) -> FloatArray:
         """LF regime: what abstaining adds to the log-probability of a class, float64[m, k]."""
-        logs: FloatArray = ABSTAIN_WEIGHT * np.log1p(-self.emissions.sum(axis=1))
+        logs: FloatArray = ABSTAIN_WEIGHT * np.log1p(-self.index.by_lf(self.emissions))
         return logs
 
     @cached_property
-    def log_vote(self) -> FloatArray:
-        """What a vote adds to the log-probability of each class, float64[m, k, k].
+    def log_votes(self) -> FloatArray:
+        """What each vote adds to the log-probability of each class, float64[S, k]."""
+        return np.log(self.emissions)
 
-        A vote that the fit never saw counts by the precision a new function would have.
+    def log_unseen(self, lfs: IntArray, labels: IntArray) -> FloatArray:
+        """What votes that the fit never saw add, float64[u, k].
+
+        In a crowd they count as an average annotator's. Otherwise they have the precision that
+        a new function would have.
         """
-        seen = self.emissions.sum(axis=2) > 0.0
-        logs = np.log(np.where(seen[:, :, None], self.emissions, 1.0))
-        for multi in (False, True):
-            unseen = ~seen & (self.multi_class == multi)[:, None]
-            prior = unseen_precision(self.class_balance, multi)
-            logs[unseen] = np.log(prior / self.class_balance)[np.nonzero(unseen)[1]]
-        return logs
+        if self.pooled_confusion is not None:
+            return np.log(self.pooled_confusion[labels])
+        single, multi = (
+            np.log(unseen_precision(self.class_balance, several) / self.class_balance)
+            for several in (False, True)
+        )
+        return np.where(self.multi_class[lfs][:, None], multi[labels], single[labels])
+
+    def log_votes_of(self, lfs: AnyArray, labels: AnyArray) -> FloatArray:
+        """What these votes add, whether the fit saw them or not; int[v] twice -> float64[v, k]."""
+        numbers = self.index.numbers[lfs, labels]
+        rows = self.log_unseen(lfs, labels)
+        rows[numbers >= 0] = self.log_votes[numbers[numbers >= 0]]
+        return rows
 
     @cached_property
     def gold_index(self) -> tuple[PatternTable, HashArray, IntArray]:
@@ -179,18 +203,23 @@ def unseen_precision(class_balance: FloatArray, multi_class: bool) -> FloatArray
     return share
 
 
-def initial_parameters(n_lfs: int, n_classes: int) -> Parameters:
-    """Parameters before any statistics; `em.expected_counts` begins with them."""
-    shape = (n_lfs, n_classes, n_classes)
+def initial_parameters(
+    n_lfs: int, n_classes: int, class_balance: FloatArray | None = None
+) -> Parameters:
+    """Parameters before any statistics; the class balance is learned where it is not given."""
+    nothing = np.zeros((0, n_classes))
+    uniform = np.full(n_classes, 1.0 / n_classes)
     return Parameters(
         n_lfs=n_lfs,
         n_classes=n_classes,
         stage="start",
         rounds_left=0,
         regime="lf",
-        class_balance=np.full(n_classes, 1.0 / n_classes),
-        emissions=np.zeros(shape),
-        prior_emissions=np.zeros(shape),
+        class_balance=uniform if class_balance is None else class_balance,
+        balance_given=class_balance is not None,
+        index=no_votes(n_lfs, n_classes),
+        emissions=nothing,
+        prior_emissions=nothing,
         prior_weights=np.zeros(n_lfs),
         multi_class=np.zeros(n_lfs, dtype=np.bool_),
         gold=empty(n_lfs, n_classes),

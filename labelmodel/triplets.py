@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, softmax
-from labelmodel.blocks import sum_over_votes
 from labelmodel.class_balance import given_or_uniform, shares_of_gold
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count
@@ -17,6 +15,7 @@ from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
+from labelmodel.vote_sums import sum_rows
 
 ASSUMED_AGREEMENT = 0.4
 """E[vote x class] of an LF that is in no triplet: an accuracy of .7."""
@@ -60,10 +59,10 @@ class Triplets(StagedModel[TripletsState]):
     ----------
     n_classes : int, optional
         2, which is all it takes.
-    class_balance : float[2] or "learned", optional
-        "learned" solves E[v_j] = a_j E[y] for E[y] by least squares over the LFs that vote for
-        both classes, weighted by their votes; by default the shares of the gold for the fit,
-        uniform without gold. Gold has no other part in the fit.
+    class_balance : float[2] or "gold" or "learned", optional
+        Uniform by default. "gold" takes the class shares of the gold for the fit, which has no
+        other part in it. "learned" solves E[v_j] = a_j E[y] for E[y] by least squares over the
+        LFs that vote for both classes, weighted by their votes.
     max_lfs : int
         Up to as many functions all pairs (j, l) count, beyond only those among as many others,
         drawn for each function with `random_state`.
@@ -92,21 +91,20 @@ class Triplets(StagedModel[TripletsState]):
     [0, 0, 1, 1]
     """
 
+    state_type: ClassVar = TripletsState
     emissions_: FloatArray
     lf_accuracy_: FloatArray
     warnings_: list[str]
-    state_: TripletsState
 
     def __init__(
         self,
         n_classes: int | None = None,
-        class_balance: Sequence[float] | FloatArray | Literal["learned"] | None = None,
+        class_balance: FloatArray | str | None = None,
         *,
         max_lfs: int = 200,
         random_state: int = 0,
     ) -> None:
-        super().__init__(n_classes)
-        self.class_balance = class_balance
+        super().__init__(n_classes, class_balance)
         self.max_lfs = max_lfs
         self.random_state = random_state
 
@@ -129,7 +127,7 @@ class Triplets(StagedModel[TripletsState]):
                 "fit one class against the rest"
             )
         check_moments_fit(n_lfs, n_classes)
-        given = None if isinstance(self.class_balance, str) else self.class_balance
+        given = None if self._balance_source in ("gold", "learned") else self.class_balance
         return TripletsState(
             stage=STAGE,
             n_lfs=n_lfs,
@@ -154,9 +152,9 @@ class Triplets(StagedModel[TripletsState]):
         votes = np.einsum("jvjv->jv", pairs)
         agreement, alone = self._agreement(pairs)
         balance = state.class_balance
-        if isinstance(self.class_balance, str):
+        if self._balance_source == "learned":
             balance = _learned_balance(votes, agreement)
-        elif self.class_balance is None and gold.any():
+        elif self._balance_source == "gold":
             balance = shares_of_gold(gold)
         voted = votes.sum(axis=1) > 0
         lonely = np.flatnonzero(alone & voted)
@@ -175,21 +173,20 @@ class Triplets(StagedModel[TripletsState]):
     def posteriors(self, table: PatternTable, state: TripletsState) -> FloatArray:
         """Class balance times the emissions of the votes, normalised; float64[P, 2]."""
         check_shape(table, state)
-        scores = np.log(state.class_balance) + sum_over_votes(table, np.log(state.emissions))
+        scores = np.log(state.class_balance) + sum_rows(table, np.log(state.emissions))
         return softmax(scores)
 
     def set_state(self, state: TripletsState) -> Self:
         """Take over a finished state."""
-        self.state_ = state
-        self.n_lfs_, self.n_classes_ = state.n_lfs, state.n_classes
-        self.class_balance_ = state.class_balance
+        super().set_state(state)
         self.emissions_ = state.emissions
         self.lf_accuracy_ = 0.5 + state.agreement / 2.0
         self.warnings_ = list(state.warnings)
         return self
 
-    def _posteriors(self, table: PatternTable) -> FloatArray:
-        return self.posteriors(table, self.state_)
+    @property
+    def _balance_source(self) -> str | None:
+        return self.class_balance if isinstance(self.class_balance, str) else None
 
     def _agreement(self, pairs: IntArray) -> tuple[FloatArray, BoolArray]:
         """Median |a_j| over triplets, float64[m], and which LFs are in none, bool[m]."""

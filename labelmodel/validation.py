@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelmodel.arrays import AnyArray, IntArray, LabelArray
+from labelmodel.arrays import AnyArray, FloatArray, IntArray, LabelArray
 from labelmodel.errors import VotesError
 
 MAX_CLASSES = 32_767
@@ -77,3 +77,21 @@ def checked_counts(counts: AnyArray | None, n: int) -> IntArray:
     if n and values.min() < 1:
         raise VotesError(f"counts must be at least 1, found {values.min()}")
     return values.astype(np.int64)
+
+
+def check_at_least_zero(**parameters: float) -> None:
+    """Raise `VotesError` for a parameter that is negative or no number."""
+    for name, value in parameters.items():
+        if not value >= 0:
+            raise VotesError(f"{name}={value} must be zero or more")
+
+
+def checked_balance(class_balance: AnyArray | str, n_classes: int) -> FloatArray:
+    """Class balance as float64[k] that sums to one."""
+    if isinstance(class_balance, str):
+        raise VotesError(f"{class_balance=} is not one that this model knows; give the numbers")
+    balance = np.asarray(class_balance, dtype=np.float64)
+    if balance.shape != (n_classes,) or not (balance >= 0.0).all() or not balance.sum() > 0.0:
+        raise VotesError(f"class_balance must be {n_classes} non-negative numbers, got {balance}")
+    normalised: FloatArray = balance / balance.sum()
+    return normalised

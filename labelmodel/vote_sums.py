@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import FloatArray, IntArray, row_max, row_sum
+from labelmodel.arrays import FloatArray, IndexArray, IntArray, row_max, row_sum
 from labelmodel.fixedpoint import FRACTION_BITS, ONE
 from labelmodel.patterns import PatternTable
+from labelmodel.vote_index import vote_cells
 
 
 def pattern_of_votes(table: PatternTable) -> IntArray:
@@ -33,19 +34,29 @@ def sum_by_class(table: PatternTable, per_vote: FloatArray) -> FloatArray:
     return summed.reshape(len(table), table.n_classes)
 
 
+def sum_rows(table: PatternTable, per_vote: FloatArray) -> FloatArray:
+    """Sum over the votes of each pattern of their rows; float64[m, k, k] -> float64[P, k]."""
+    k = table.n_classes
+    if not table.n_lfs:
+        return np.zeros((len(table), k))
+    ones = np.ones(len(table.lfs))
+    shape = (len(table), table.n_lfs * k)
+    votes = sparse.csr_matrix((ones, vote_cells(table), table.indptr), shape=shape)
+    return np.asarray(votes @ np.ascontiguousarray(per_vote.reshape(-1, k)))
+
+
 def exact_by_vote(table: PatternTable, per_vote: IntArray) -> IntArray:
     """Exact sum over patterns for each LF and class voted; int64[nnz, c] -> int64[m, k, c]."""
-    cells = table.lfs.astype(np.int64) * table.n_classes + table.labels
-    summed = _exact_by(cells, per_vote, table.n_lfs * table.n_classes)
+    summed = _exact_by(vote_cells(table), per_vote, table.n_lfs * table.n_classes)
     return summed.reshape(table.n_lfs, table.n_classes, per_vote.shape[1])
 
 
 def exact_by_lf(table: PatternTable, per_vote: IntArray) -> IntArray:
     """Exact sum over patterns for each LF; int64[nnz, c] -> int64[m, c]."""
-    return _exact_by(table.lfs.astype(np.int64), per_vote, table.n_lfs)
+    return _exact_by(table.lfs, per_vote, table.n_lfs)
 
 
-def _exact_by(group: IntArray, values: IntArray, n_groups: int) -> IntArray:
+def _exact_by(group: IndexArray, values: IntArray, n_groups: int) -> IntArray:
     if not n_groups:
         return np.zeros((0, values.shape[1]), dtype=np.int64)
     ones, ends = np.ones(len(group), dtype=np.int64), np.arange(len(group) + 1)

@@ -17,7 +17,13 @@ from pathlib import Path
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "labelmill"
 PACKAGES = {
     "snorkel": ("snorkel==0.10.0", "spacy>=3.8,<3.9", "pyarrow", "fsspec", "numpy"),
-    "crowdkit": ("crowd-kit==1.4.1", "numpy==2.4.6", "pandas==3.1.1", "scipy==1.17.1"),
+    "crowdkit": (
+        "crowd-kit==1.4.1",
+        "numpy==2.4.6",
+        "pandas==3.1.1",
+        "scipy==1.17.1",
+        "scikit-learn==1.5.2",
+    ),  # newer ones refuse crowd-kit's estimators
 }
 
 

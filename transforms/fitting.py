@@ -12,7 +12,7 @@ import numpy as np
 
 from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
-from labelmodel import LabelModel, LabelModelWarning, MajorityVote, analyse, score
+from labelmodel import LabelModel, LabelModelWarning, MajorityVote, StagedModel, analyse, score
 from labelmodel.arrays import FloatArray
 from labelmodel.diagnostics import NEVER_PREDICTED
 from labelmodel.errors import ParametersError
@@ -20,10 +20,11 @@ from labelmodel.parameters import read_model, to_json
 from labelmodel.patterns import PatternTable
 from transforms.elements import FitResult
 
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 """Changes when the same votes would get other labels; then models and labels are made again."""
 
-Model = LabelModel | MajorityVote
+# Any: each model has a state of its own.
+Model = StagedModel[Any]
 
 
 def fit_patterns(

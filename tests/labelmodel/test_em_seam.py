@@ -8,19 +8,20 @@ from hypothesis.extra import numpy as hnp
 from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
 from labelmodel import (
-    MAX_STAGES,
     LabelModel,
     LabelModelError,
     VotesError,
     empty,
-    expected_counts,
+    fit_blocks,
     from_dense,
-    initial_parameters,
-    m_step,
-    posteriors,
-    run,
 )
+from labelmodel.default_stages import MAX_STAGES, expected_counts, m_step, posteriors
 from labelmodel.fixedpoint import MAX_RECORDS, ONE, check_record_count, quantize
+from labelmodel.state import initial_parameters
+
+
+def run(blocks):
+    return fit_blocks(LabelModel(), blocks)
 
 
 @given(

@@ -20,14 +20,13 @@ from labelmodel import (
     accuracy,
     break_ties,
     empty,
-    expected_counts,
+    fit_blocks,
     from_dense,
-    initial_parameters,
     log_loss,
-    m_step,
-    run,
 )
+from labelmodel.default_stages import expected_counts, m_step
 from labelmodel.diagnostics import report_on
+from labelmodel.state import initial_parameters
 
 MODELS = [LabelModel, MajorityVote]
 
@@ -231,7 +230,7 @@ def test_a_collapsed_fit_falls_back_to_majority_vote():
     )
     params = report_on(collapsed, params)
     assert params.fallback == "the model answers one class for every record"
-    model = LabelModel.from_parameters(params)
+    model = LabelModel().set_state(params)
     covered = (votes >= 0).any(axis=1)
     assert np.array_equal(
         model.predict_proba(votes)[covered],
@@ -240,8 +239,9 @@ def test_a_collapsed_fit_falls_back_to_majority_vote():
 
 
 def test_a_fit_that_falls_back_warns(monkeypatch):
-    params = replace(run([from_dense(simulated_lfs(n=50)[0])]), fallback="for the test")
-    monkeypatch.setattr("labelmodel.label_model.run", lambda blocks: params)
+    votes = from_dense(simulated_lfs(n=50)[0])
+    params = replace(fit_blocks(LabelModel(), [votes]), fallback="for the test")
+    monkeypatch.setattr("labelmodel.staged.fit_blocks", lambda *arguments: params)
     with pytest.warns(ConvergenceWarning, match="for the test"):
         LabelModel(3).fit(simulated_lfs(n=50)[0])
 
@@ -261,6 +261,6 @@ def test_majority_vote_shares_ties_and_takes_a_class_balance():
 def test_large_counts_stay_finite():
     votes, _ = simulated_crowd(n=100)
     table = from_dense(votes, n_classes=3)
-    params = run([replace(table, counts=table.counts * 10**9)])
+    params = fit_blocks(LabelModel(), [replace(table, counts=table.counts * 10**9)])
     assert np.isfinite(params.emissions).all()
     assert params.fallback is None

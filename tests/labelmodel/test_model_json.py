@@ -40,7 +40,7 @@ def test_the_text_is_canonical():
 
 def test_a_changed_document_is_refused():
     document = json.loads(written()[2])
-    document["rho"] = 0.5
+    document["state"]["rho"] = 0.5
     with pytest.raises(ParametersError, match="digest"):
         from_json(json.dumps(document))
 
@@ -51,7 +51,7 @@ def test_a_changed_document_is_refused():
         ("{", "not JSON"),
         ("[]", "must be a JSON object"),
         ('{"format": "labelmodel", "version": 99}', "version 99"),
-        ('{"format": "labelmodel", "version": 1}', "digest"),
+        ('{"format": "labelmodel", "version": 2}', "digest"),
     ],
 )
 def test_other_documents_are_refused(text, message):
