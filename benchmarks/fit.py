@@ -21,6 +21,7 @@ from labelmodel.staged import fit_blocks
 
 STEPS = 20
 FUNCTION_RECORDS, FUNCTIONS, CLASSES = 1_000_000, 20, 4
+MULTI_CLASS = 3
 CROWD_TASKS, ANNOTATORS, ASKED = 10_000_000, 1_000, 10
 TASKS_PER_BLOCK = 250_000
 
@@ -40,15 +41,16 @@ def function_votes(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.nd
     rows, functions, labels = [], [], []
     for function in range(FUNCTIONS):
         own = function % CLASSES
-        multi = function >= FUNCTIONS - 3
-        fits = np.ones(n, dtype=bool) if multi else gold == own
-        share = precision[function] if not multi else 1.0
-        rate = np.where(fits, easy * share / (easy * fits).mean(), (1 - share) / (~fits).mean())
-        fired = np.flatnonzero(rng.random(n) < coverage[function] * rate)
-        answered = np.full(len(fired), own)
-        if multi:
-            right = rng.random(len(fired)) < precision[function]
-            answered = np.where(right, gold[fired], rng.integers(0, CLASSES, len(fired)))
+        right = precision[function]
+        if function < FUNCTIONS - MULTI_CLASS:
+            fits = gold == own
+            rate = np.where(fits, easy * right / (easy * fits).mean(), (1 - right) / (~fits).mean())
+            fired = np.flatnonzero(rng.random(n) < coverage[function] * rate)
+            answered = np.full(len(fired), own)
+        else:
+            fired = np.flatnonzero(rng.random(n) < coverage[function] * easy / easy.mean())
+            knows = rng.random(len(fired)) < right
+            answered = np.where(knows, gold[fired], rng.integers(0, CLASSES, len(fired)))
         rows.append(fired)
         functions.append(np.full(len(fired), function))
         labels.append(answered)
