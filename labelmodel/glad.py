@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -11,6 +12,7 @@ from labelmodel.arrays import FloatArray, IntArray
 from labelmodel.blocks import covered_patterns, vote_counts
 from labelmodel.class_balance import given_or_uniform
 from labelmodel.easiness import PRIOR_MEAN, best_easiness, score_classes, vote_sigmoids
+from labelmodel.errors import ConvergenceWarning
 from labelmodel.fixedpoint import check_record_count, exact_sum, exact_sum_to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
@@ -27,7 +29,7 @@ from labelmodel.vote_sums import (
 
 @dataclass(frozen=True)
 class GLADState:
-    """Parameters of `GLAD`: abilities `alpha` [m], votes [m], and the objective of each round."""
+    """Parameters of `GLAD`: abilities `alpha` [m], votes [m], the objective before each round."""
 
     stage: str
     n_lfs: int
@@ -36,6 +38,7 @@ class GLADState:
     alpha: FloatArray
     votes: IntArray
     objective: FloatArray
+    converged: bool
 
 
 class GLAD(StagedModel[GLADState]):
@@ -71,6 +74,9 @@ class GLAD(StagedModel[GLADState]):
         sigmoid(alpha_j e), the accuracy on a record of the prior's difficulty; nan without votes.
     objective_ : list of float
         Log-density of votes, abilities and difficulties before each round and at the end.
+    n_iter_ : int
+    converged_ : bool
+    warnings_ : list of str
 
     Notes
     -----
@@ -90,6 +96,9 @@ class GLAD(StagedModel[GLADState]):
     alpha_: FloatArray
     lf_accuracy_: FloatArray
     objective_: list[float]
+    n_iter_: int
+    converged_: bool
+    warnings_: list[str]
 
     def __init__(
         self,
@@ -118,6 +127,7 @@ class GLAD(StagedModel[GLADState]):
             alpha=np.full(n_lfs, PRIOR_MEAN),
             votes=np.zeros(n_lfs, dtype=np.int64),
             objective=np.zeros(0),
+            converged=False,
         )
 
     def expected_counts(self, block: PatternTable, state: GLADState) -> Statistics:
@@ -157,9 +167,11 @@ class GLAD(StagedModel[GLADState]):
         density = exact_sum_to_float(sums["objective"])
         density -= 0.5 * float(((state.alpha - PRIOR_MEAN) ** 2).sum())
         objective = np.append(state.objective, density)
-        scored = replace(state, votes=sums["votes"], objective=objective)
-        settled = len(objective) > 1 and objective[-1] - objective[-2] <= self.tol * records
-        if len(objective) > self.max_iter or settled:
+        converged = not records or (
+            len(objective) > 1 and bool(objective[-1] - objective[-2] <= self.tol * records)
+        )
+        scored = replace(state, votes=sums["votes"], objective=objective, converged=converged)
+        if len(objective) > self.max_iter or converged:
             return replace(scored, stage="done")
         slope = joined(sums["steps"][:, :2]) - (state.alpha - PRIOR_MEAN)
         curvature = joined(sums["steps"][:, 2:]) + 1.0
@@ -179,4 +191,15 @@ class GLAD(StagedModel[GLADState]):
         right, _ = vote_sigmoids(state.alpha * np.exp(PRIOR_MEAN))
         self.lf_accuracy_ = np.where(state.votes > 0, right, np.nan)
         self.objective_ = state.objective.tolist()
+        self.n_iter_, self.converged_ = len(state.objective) - 1, state.converged
+        self.warnings_ = []
+        if not state.votes.any():
+            self.warnings_.append("no source voted: every record gets the class balance")
+        elif not state.converged:
+            self.warnings_.append(f"EM did not converge within max_iter={self.max_iter} rounds")
         return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        for text in self.warnings_:
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
@@ -11,7 +12,7 @@ from scipy.special import digamma
 from labelmodel.arrays import FloatArray, IntArray
 from labelmodel.blocks import covered_patterns, vote_counts
 from labelmodel.class_balance import given_or_uniform
-from labelmodel.errors import VotesError
+from labelmodel.errors import ConvergenceWarning, VotesError
 from labelmodel.fixedpoint import check_record_count, exact_sum, quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
@@ -49,6 +50,7 @@ class MACEState:
     strategy: FloatArray
     votes: IntArray
     objective: FloatArray
+    converged: bool
 
 
 class MACE(StagedModel[MACEState]):
@@ -92,6 +94,10 @@ class MACE(StagedModel[MACEState]):
     objective_ : list of float
         Log-likelihood of the votes before each round and at the end, for the chosen restart.
         Under "em" it falls by no more than the smoothing costs; under "vb" it may.
+    n_iter_ : int
+    converged_ : bool
+        Whether every restart settled before `max_iter`; as in MACE, it need not.
+    warnings_ : list of str
 
     Notes
     -----
@@ -112,6 +118,9 @@ class MACE(StagedModel[MACEState]):
     strategy_: FloatArray
     lf_accuracy_: FloatArray
     objective_: list[float]
+    n_iter_: int
+    converged_: bool
+    warnings_: list[str]
 
     def __init__(
         self,
@@ -167,6 +176,7 @@ class MACE(StagedModel[MACEState]):
             strategy=strategy,
             votes=np.zeros((n_lfs, n_classes), dtype=np.int64),
             objective=np.zeros((0, self.n_restarts)),
+            converged=False,
         )
 
     def expected_counts(self, block: PatternTable, state: MACEState) -> Statistics:
@@ -202,9 +212,9 @@ class MACE(StagedModel[MACEState]):
         check_record_count(records)
         objective = np.vstack([state.objective, joined(sums["objective"])])
         moved = np.abs(np.diff(objective[-2:], axis=0)).max(initial=0.0)
-        scored = replace(state, votes=sums["votes"], objective=objective)
-        settled = len(objective) > 1 and moved <= self.tol * records
-        if len(objective) > self.max_iter or settled:
+        converged = not records or (len(objective) > 1 and bool(moved <= self.tol * records))
+        scored = replace(state, votes=sums["votes"], objective=objective, converged=converged)
+        if len(objective) > self.max_iter or converged:
             return _best(scored)
         right = np.moveaxis(to_float(sums["right"]), 2, 0)
         guessed = state.guessing[:, :, None] * state.strategy
@@ -236,7 +246,15 @@ class MACE(StagedModel[MACEState]):
         lucky = self.strategy_ @ state.class_balance
         self.lf_accuracy_ = self.competence_ + (1.0 - self.competence_) * lucky
         self.objective_ = state.objective[:, 0].tolist()
+        self.n_iter_, self.converged_ = len(state.objective) - 1, state.converged
+        nobody = "no source voted: every record gets the class balance"
+        self.warnings_ = [] if voted.any() else [nobody]
         return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        for text in self.warnings_:
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
 def _scores(table: PatternTable, state: MACEState, restart: int) -> FloatArray:

@@ -192,9 +192,12 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
         super().set_state(state)
         self.mu_, self.lf_accuracy_ = state.mu, state.lf_accuracy
         self.warnings_ = list(state.warnings)
-        for warning in state.warnings:
-            warnings.warn(warning, ConvergenceWarning, stacklevel=4)
         return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        for text in self.warnings_:
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
     @property
     def _balance_from_gold(self) -> bool:

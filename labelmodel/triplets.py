@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, softmax
 from labelmodel.class_balance import given_or_uniform, shares_of_gold
-from labelmodel.errors import VotesError
+from labelmodel.errors import LabelModelWarning, VotesError
 from labelmodel.fixedpoint import check_record_count
 from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
@@ -183,6 +184,11 @@ class Triplets(StagedModel[TripletsState]):
         self.lf_accuracy_ = 0.5 + state.agreement / 2.0
         self.warnings_ = list(state.warnings)
         return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        for text in self.warnings_:
+            warnings.warn(text, LabelModelWarning, stacklevel=3)
 
     @property
     def _balance_source(self) -> str | None:

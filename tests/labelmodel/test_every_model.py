@@ -26,7 +26,7 @@ from labelmodel import (
 )
 
 SIMULATIONS = [simulated_lfs, simulated_crowd]
-# Triplets take two classes only; they are held to the same in test_staged_models.py.
+# Triplets take two classes only; they are held to the same in test_model_variants.py.
 OF_ANY_CLASSES = {name: model for name, model in MODELS.items() if model is not Triplets}
 every_model = pytest.mark.parametrize("model", OF_ANY_CLASSES.values(), ids=OF_ANY_CLASSES)
 every_simulation = pytest.mark.parametrize("simulate", SIMULATIONS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from vote_strategies import simulated_crowd
 
-from labelmodel import Triplets, VotesError
+from labelmodel import LabelModelWarning, Triplets, VotesError
 
 
 def independent_functions(accuracies, n=200_000, balance=0.5, coverage=0.8, seed=0):
@@ -53,7 +53,8 @@ def test_more_functions_than_the_limit_are_sampled_and_repeat():
 
 
 def test_functions_in_no_triplet_are_named():
-    model = Triplets(2).fit(np.array([[0, 0, -1], [1, 1, -1], [-1, -1, 1]]))
+    with pytest.warns(LabelModelWarning, match="no triplet"):
+        model = Triplets(2).fit(np.array([[0, 0, -1], [1, 1, -1], [-1, -1, 1]]))
     assert model.lf_accuracy_ == pytest.approx([0.7, 0.7, 0.7])
     assert "LFs 0, 1, 2" in model.warnings_[0]
 
