@@ -12,6 +12,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from benchmarks.datasets import (
 from benchmarks.others import answers
 from labelmodel import (
     MODELS,
+    DawidSkene,
     LabelModel,
     LabelModelWarning,
     MajorityVote,
@@ -41,6 +43,8 @@ from labelmodel.base import TIE_TOLERANCE
 
 GOLD_SIZES = (50, 100, 200)
 DRAWS = 100
+
+VARIANTS = {**MODELS, "dawid_skene, abstain as symbol": partial(DawidSkene, abstain="symbol")}
 
 Scores = tuple[float, float, float]
 Answers = dict[str, np.ndarray]
@@ -92,7 +96,7 @@ def our_answers(trial: Trial) -> Answers:
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelModelWarning)
-        for name, model in MODELS.items():
+        for name, model in VARIANTS.items():
             try:
                 fitted = model(trial.n_classes).fit(trial.fit)
             except VotesError:

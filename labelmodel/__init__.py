@@ -5,7 +5,9 @@ from __future__ import annotations
 from labelmodel.analysis import LFAnalysis, analyse
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
 from labelmodel.dawid_skene import DawidSkene
-from labelmodel.em import EMModel, EMState, EMTerms
+from labelmodel.ebcc import EBCC
+from labelmodel.em import EMModel
+from labelmodel.em_state import EMState, EMTerms
 from labelmodel.errors import (
     ConvergenceWarning,
     LabelModelError,
@@ -41,6 +43,7 @@ from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
+    "EBCC",
     "GLAD",
     "IBCC",
     "MACE",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from labelmodel.arrays import FloatArray
-from labelmodel.em import MIN_PROBABILITY, EMModel, EMState, EMTerms
+from labelmodel.em import EMModel
+from labelmodel.em_state import MIN_PROBABILITY, EMState, EMTerms
 from labelmodel.errors import VotesError
 from labelmodel.validation import check_at_least_zero
 
@@ -63,7 +64,7 @@ class DawidSkene(EMModel):
         check_at_least_zero(smoothing=self.smoothing)
         return super().initial_state(n_lfs, n_classes)
 
-    def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:
+    def _maximise(self, vote_mass: FloatArray, cell_mass: FloatArray, state: EMState) -> EMTerms:
         index, smoothing = state.index, self.smoothing
         answered = np.maximum(vote_mass, MIN_PROBABILITY) + smoothing
         # Answers that never occur have their pseudo-count and nothing else.
@@ -71,7 +72,7 @@ class DawidSkene(EMModel):
         total = index.by_lf(answered) + smoothing * unseen
         skipped = np.zeros((0, state.n_classes))
         if self.abstain == "symbol":
-            skipped = class_mass - index.by_lf(vote_mass)
+            skipped = cell_mass - index.by_lf(vote_mass)
             skipped = np.maximum(skipped, MIN_PROBABILITY) + smoothing
             total += skipped
         # A silent source without smoothing has no answer at all to normalise.
@@ -84,5 +85,5 @@ class DawidSkene(EMModel):
             log_prior = smoothing * float(log_votes.sum() + log_abstain.sum() + log_unseen.sum())
         if len(log_abstain):
             log_votes -= log_abstain[index.lfs]
-        balance, log_balance = self._balance(class_mass, state)
+        balance, log_balance = self._balance(cell_mass, state)
         return EMTerms(balance, log_balance, log_votes, log_abstain, log_prior)

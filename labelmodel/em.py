@@ -3,18 +3,21 @@
 The score of class y for a record is log p_y plus a term for each of its votes (and, where
 abstaining is an answer, for each abstaining source). A model is an M step: it turns the posterior
 mass of each vote into these terms. Start, E step, objective and stopping are here.
+
+A model may divide each class into g subtypes of records. Everything is then over c = k g cells,
+the subtypes of a class side by side; the posterior of a class is the sum over its cells.
 """
 
 from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IndexArray, IntArray, log_sum_exp
+from labelmodel.arrays import FloatArray, IndexArray, log_sum_exp
 from labelmodel.blocks import (
     clamp_gold,
     covered_patterns,
@@ -24,6 +27,7 @@ from labelmodel.blocks import (
     vote_counts,
     vote_shares,
 )
+from labelmodel.em_state import MIN_PROBABILITY, EMState, EMTerms
 from labelmodel.errors import ConvergenceWarning, VotesError
 from labelmodel.fixedpoint import (
     check_record_count,
@@ -37,88 +41,6 @@ from labelmodel.staged import StagedModel
 from labelmodel.state import Statistics
 from labelmodel.validation import checked_balance
 from labelmodel.vote_index import VoteIndex, index_votes, no_votes
-
-MIN_PROBABILITY = 1e-10
-"""Floor of probabilities before their logarithm is taken."""
-
-
-@dataclass(frozen=True)
-class EMTerms:
-    """What an M step makes of the posterior mass.
-
-    Attributes
-    ----------
-    class_balance : float64[k]
-    log_balance : float64[k]
-        What enters the score for the class balance.
-    log_votes : float64[S, k]
-        What enters for a vote, less what would have entered for abstaining.
-    log_abstain : float64[m, k] or float64[0, k]
-        What enters for a source that does not vote; no rows where that says nothing.
-    log_prior : float
-        What the objective adds to the log-likelihood: the log-density of the parameters under
-        their prior, or minus the divergence of their posterior from it.
-    """
-
-    class_balance: FloatArray
-    log_balance: FloatArray
-    log_votes: FloatArray
-    log_abstain: FloatArray
-    log_prior: float
-
-
-@dataclass(frozen=True)
-class EMState:
-    """State of an EM fit.
-
-    Attributes
-    ----------
-    stage : {"start", "em", "done"}
-    n_lfs, n_classes : int
-    class_balance : float64[k]
-    index : VoteIndex
-        The S votes that occur.
-    n_votes : int
-        Votes over all records.
-    log_base : float64[k]
-        Score of a record before its votes.
-    log_votes : float64[S, k]
-        What a vote adds to the score.
-    log_unseen : float64[k, k]
-        Log-probability of a vote by class over all sources, [vote, class].
-    log_abstain : float64[m, k] or float64[0, k]
-        The part of `log_base` that a vote of the source takes back; no rows for none.
-    log_prior : float
-        Part of the objective that does not depend on the votes.
-    rounds : int
-        E steps so far; the first gives vote shares.
-    objective : tuple of float
-        After each E step but the first.
-    converged : bool
-    lf_accuracy : float64[m]
-        Posterior-weighted share of each source's votes that are right; nan without votes.
-    """
-
-    stage: str
-    n_lfs: int
-    n_classes: int
-    class_balance: FloatArray
-    index: VoteIndex
-    n_votes: int
-    log_base: FloatArray
-    log_votes: FloatArray
-    log_unseen: FloatArray
-    log_abstain: FloatArray
-    log_prior: float
-    rounds: int
-    objective: tuple[float, ...]
-    converged: bool
-    lf_accuracy: FloatArray
-
-    def unseen_votes(self, lfs: IntArray, labels: IntArray) -> FloatArray:
-        """What votes that the fit never saw add, float64[u, k]: what an average source's would."""
-        rows = self.log_unseen[labels]
-        return rows - self.log_abstain[lfs] if len(self.log_abstain) else rows
 
 
 class EMModel(StagedModel[EMState]):
@@ -174,15 +96,15 @@ class EMModel(StagedModel[EMState]):
         return self.max_iter + 2
 
     @abstractmethod
-    def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:
+    def _maximise(self, vote_mass: FloatArray, cell_mass: FloatArray, state: EMState) -> EMTerms:
         """M step.
 
         Parameters
         ----------
-        vote_mass : float64[S, k]
-            Posterior mass of each class over the records with the vote.
-        class_mass : float64[k]
-            Posterior mass of each class over all covered records.
+        vote_mass : float64[S, c]
+            Posterior mass of each cell over the records with the vote.
+        cell_mass : float64[c]
+            Posterior mass of each cell over all covered records.
         state : EMState
             Its `class_balance` holds where `_learns_balance` does not.
         """
@@ -222,7 +144,7 @@ class EMModel(StagedModel[EMState]):
         )
 
     def expected_counts(self, block: PatternTable, state: EMState) -> Statistics:
-        """E step over a block: posterior mass by vote and by class, and the log-likelihood.
+        """E step over a block: posterior mass by vote and by cell, and the log-likelihood.
 
         Gold in the block for the fit is clamped: the record's class is known.
         """
@@ -242,17 +164,18 @@ class EMModel(StagedModel[EMState]):
             )
         numbers = state.index.numbers_of(covered)
         if state.rounds == 0:
-            posterior = vote_shares(covered)
+            posterior = self._start(covered, clamp_gold(covered, vote_shares(covered)))
             evidence = np.zeros(len(covered))
         else:
-            posterior, evidence = _e_step(covered, numbers, state)
-        quantised = quantize(clamp_gold(covered, posterior))
+            scores = _scores(covered, numbers, state)
+            posterior, evidence = _e_step(_clamped(covered, scores))
+        quantised = quantize(posterior)
         weighted = quantised * covered.counts[:, None]
         return Statistics(
             "em",
             {
                 "vote_mass": sum_by_vote(covered, numbers, len(state.index), weighted),
-                "class_mass": covered.counts @ quantised,
+                "cell_mass": covered.counts @ quantised,
                 "log_likelihood": exact_sum(evidence, covered.counts),
             },
         )
@@ -273,13 +196,13 @@ class EMModel(StagedModel[EMState]):
             state = replace(state, objective=objective, converged=converged)
             if converged or state.rounds >= self.max_iter:
                 return _finish(vote_mass, state)
-        terms = self._maximise(vote_mass, to_float(sums["class_mass"]), state)
+        terms = self._maximise(vote_mass, to_float(sums["cell_mass"]), state)
         return replace(
             state,
             class_balance=terms.class_balance,
             log_base=terms.log_balance + terms.log_abstain.sum(axis=0),
             log_votes=terms.log_votes,
-            log_unseen=_average_source(vote_mass, state.index),
+            log_unseen=_average_source(by_class(vote_mass, state.n_classes), state.index),
             log_abstain=terms.log_abstain,
             log_prior=terms.log_prior,
             rounds=state.rounds + 1,
@@ -304,7 +227,8 @@ class EMModel(StagedModel[EMState]):
 
     def posteriors(self, table: PatternTable, state: EMState) -> FloatArray:
         """Posterior of each pattern, float64[P, k]; without votes the class balance."""
-        result, _ = _e_step(table, state.index.numbers_of(table), state)
+        cells, _ = _e_step(_scores(table, state.index.numbers_of(table), state))
+        result = by_class(cells, state.n_classes)
         result[table.n_votes == 0] = state.class_balance
         return result
 
@@ -327,24 +251,47 @@ class EMModel(StagedModel[EMState]):
         for text in self.warnings_:
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
+    def _start(self, covered: PatternTable, shares: FloatArray) -> FloatArray:
+        """First posterior of the cells, float64[P, c], from vote shares with gold float64[P, k]."""
+        return shares
+
     def _balance(self, class_mass: FloatArray, state: EMState) -> tuple[FloatArray, FloatArray]:
         """Class balance and its logarithm for an M step."""
         balance = class_mass / class_mass.sum() if self._learns_balance else state.class_balance
         return balance, np.log(np.maximum(balance, MIN_PROBABILITY))
 
 
-def _e_step(
-    table: PatternTable, numbers: IndexArray, state: EMState
-) -> tuple[FloatArray, FloatArray]:
-    """Posterior of each pattern and log-probability of its votes and, where known, its gold."""
+def by_class(cells: FloatArray, n_classes: int) -> FloatArray:
+    """Sum over the subtypes of each class; float64[n, c] -> float64[n, k]."""
+    subtypes = cells.shape[1] // n_classes
+    result = cells[:, ::subtypes].copy()
+    for subtype in range(1, subtypes):
+        result += cells[:, subtype::subtypes]
+    return result
+
+
+def _scores(table: PatternTable, numbers: IndexArray, state: EMState) -> FloatArray:
+    """Log-probability of the votes of each pattern and each cell, float64[P, c]."""
     scores = sum_over_votes(table, numbers, state.log_votes, state.unseen_votes)
     scores += state.log_base
-    evidence = log_sum_exp(scores)
+    return scores
+
+
+def _clamped(table: PatternTable, scores: FloatArray) -> FloatArray:
+    """Scores with the cells of other classes excluded where gold is known; changes in place."""
     known = np.flatnonzero(table.gold >= 0)
-    gold_scores = scores[known, table.gold[known]]
+    if len(known):
+        subtypes = scores.shape[1] // table.n_classes
+        others = one_hot(table.gold[known], table.n_classes) == 0
+        scores[known] = np.where(np.repeat(others, subtypes, axis=1), -np.inf, scores[known])
+    return scores
+
+
+def _e_step(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Posterior of each pattern and the log-probability of its votes; changes in place."""
+    evidence = log_sum_exp(scores)
     scores -= evidence[:, None]
     np.exp(scores, out=scores)
-    evidence[known] = gold_scores
     return scores, evidence
 
 
@@ -358,7 +305,7 @@ def _average_source(vote_mass: FloatArray, index: VoteIndex) -> FloatArray:
 
 def _finish(vote_mass: FloatArray, state: EMState) -> EMState:
     index = state.index
-    right = index.by_lf(index.at_own_label(vote_mass))
+    right = index.by_lf(index.at_own_label(by_class(vote_mass, state.n_classes)))
     votes = index.by_lf(vote_mass.sum(axis=1))
     accuracy = np.full(state.n_lfs, np.nan)
     np.divide(right, votes, out=accuracy, where=votes > 0)

@@ -77,11 +77,7 @@ def from_frame(
     >>> votes.matrix.toarray().tolist(), votes.tasks.tolist(), votes.classes.tolist()
     ([[0, 2], [1, 0]], ['a', 'b'], ['no', 'yes'])
     """
-    columns = {name: np.asarray(frame[name]) for name in COLUMNS}
-    for name, values in columns.items():
-        # NaN is the value that differs from itself.
-        if any(value is None or value != value for value in values.tolist()):  # noqa: PLR0124
-            raise VotesError(f"column {name!r} has missing values; leave those rows out")
+    columns = {name: _checked(name, np.asarray(frame[name])) for name in COLUMNS}
     tasks, task_codes = np.unique(columns["task"], return_inverse=True)
     workers, worker_codes = _codes("worker", columns["worker"], workers)
     classes, label_codes = _codes("label", columns["label"], classes)
@@ -106,6 +102,16 @@ def gold_of(tasks: AnyArray, classes: AnyArray, gold: object) -> IntArray | None
         if task in named:
             result[named[task]] = codes[label]
     return result
+
+
+def _checked(name: str, values: AnyArray) -> AnyArray:
+    """A column of the table, after a check that no value is missing."""
+    if values.dtype.kind in "iub":
+        return values
+    # NaN is the value that differs from itself.
+    if any(value is None or value != value for value in values.tolist()):  # noqa: PLR0124
+        raise VotesError(f"column {name!r} has missing values; leave those rows out")
+    return values
 
 
 def _codes(name: str, values: AnyArray, known: AnyArray | None) -> tuple[AnyArray, IntArray]:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from labelmodel.arrays import FloatArray
-from labelmodel.em import EMModel, EMState, EMTerms
+from labelmodel.em import EMModel
+from labelmodel.em_state import EMState, EMTerms
 from labelmodel.errors import VotesError
 
 
@@ -64,26 +65,37 @@ class IBCC(EMModel):
                 raise VotesError(f"{name}={getattr(self, name)} must be positive")
         return super().initial_state(n_lfs, n_classes)
 
-    def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:
+    def _maximise(self, vote_mass: FloatArray, cell_mass: FloatArray, state: EMState) -> EMTerms:
+        log_votes, bound = self._vote_terms(vote_mass, state)
+        balance, log_balance, balance_bound = self._balance_terms(cell_mass, state)
+        nothing = np.zeros((0, len(cell_mass)))
+        return EMTerms(balance, log_balance, log_votes, nothing, bound + balance_bound)
+
+    def _vote_terms(self, vote_mass: FloatArray, state: EMState) -> tuple[FloatArray, float]:
+        """Expected log-probability of each vote, float64[S, c], and its part of the bound."""
         index, k = state.index, state.n_classes
-        prior = np.full_like(vote_mass, self.prior_wrong)
+        prior = np.full((len(index), k), self.prior_wrong)
         prior[np.arange(len(index)), index.labels] = self.prior_right
+        prior = np.repeat(prior, vote_mass.shape[1] // k, axis=1)
         prior_total = self.prior_right + (k - 1) * self.prior_wrong
         counted = index.by_lf(vote_mass)
         log_votes = digamma(prior + vote_mass) - digamma(prior_total + counted)[index.lfs]
-        bound = _gain(prior, vote_mass) - _gain(prior_total, counted)
-        bound -= float((vote_mass * log_votes).sum())
+        bound = log_gamma_gain(prior, vote_mass) - log_gamma_gain(prior_total, counted)
+        return log_votes, bound - float((vote_mass * log_votes).sum())
+
+    def _balance_terms(
+        self, class_mass: FloatArray, state: EMState
+    ) -> tuple[FloatArray, FloatArray, float]:
+        """Class balance, its expected logarithm, and its part of the bound."""
         if not self._learns_balance:
-            balance, log_balance = self._balance(class_mass, state)
-        else:
-            nu, total = self.prior_class, class_mass.sum()
-            balance = (class_mass + nu) / (total + k * nu)
-            log_balance = digamma(class_mass + nu) - digamma(total + k * nu)
-            bound += _gain(nu, class_mass) - _gain(k * nu, total)
-            bound -= float((class_mass * log_balance).sum())
-        return EMTerms(balance, log_balance, log_votes, np.zeros((0, k)), bound)
+            return *self._balance(class_mass, state), 0.0
+        prior, k, total = self.prior_class, state.n_classes, class_mass.sum()
+        balance = (class_mass + prior) / (total + k * prior)
+        log_balance = digamma(class_mass + prior) - digamma(total + k * prior)
+        bound = log_gamma_gain(prior, class_mass) - log_gamma_gain(k * prior, total)
+        return balance, log_balance, bound - float((class_mass * log_balance).sum())
 
 
-def _gain(prior: FloatArray | float, counted: FloatArray) -> float:
-    """Part of the log-normaliser of a Dirichlet posterior less that of its prior."""
+def log_gamma_gain(prior: FloatArray | float, counted: FloatArray) -> float:
+    """Sum of what counts add to the log-gamma of Dirichlet parameters."""
     return float((gammaln(prior + counted) - gammaln(prior)).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labelmodel.dawid_skene import DawidSkene
+from labelmodel.ebcc import EBCC
 from labelmodel.glad import GLAD
 from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
@@ -25,6 +26,7 @@ MODELS: dict[str, type[StagedModel[Any]]] = {
     "one_coin": OneCoin,
     "class_conditional_one_coin": ClassConditionalOneCoin,
     "ibcc": IBCC,
+    "ebcc": EBCC,
     "mace": MACE,
     "glad": GLAD,
     "snorkel": SnorkelLabelModel,

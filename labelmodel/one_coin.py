@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from labelmodel.arrays import FloatArray
-from labelmodel.em import MIN_PROBABILITY, EMModel, EMState, EMTerms
+from labelmodel.em import EMModel
+from labelmodel.em_state import MIN_PROBABILITY, EMState, EMTerms
 from labelmodel.validation import check_at_least_zero
 
 
@@ -62,7 +63,7 @@ class OneCoin(EMModel):
         right = index.by_lf(index.at_own_label(vote_mass))
         return right[:, None], index.by_lf(vote_mass.sum(axis=1))[:, None]
 
-    def _maximise(self, vote_mass: FloatArray, class_mass: FloatArray, state: EMState) -> EMTerms:
+    def _maximise(self, vote_mass: FloatArray, cell_mass: FloatArray, state: EMState) -> EMTerms:
         index, k, smoothing = state.index, state.n_classes, self.smoothing
         right, total = self._right_and_total(vote_mass, state)
         # The bound is what a source without answers has where there is no smoothing.
@@ -73,7 +74,7 @@ class OneCoin(EMModel):
         own = np.broadcast_to(log_right, (state.n_lfs, k))[index.lfs, index.labels]
         log_votes[np.arange(len(index)), index.labels] = own
         log_prior = smoothing * float(log_right.sum() + (k - 1) * log_wrong.sum())
-        balance, log_balance = self._balance(class_mass, state)
+        balance, log_balance = self._balance(cell_mass, state)
         return EMTerms(balance, log_balance, log_votes, np.zeros((0, k)), log_prior)
 
 

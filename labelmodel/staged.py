@@ -142,6 +142,9 @@ def fit_blocks(
     """
     if not blocks:
         raise VotesError("a fit needs at least one block of patterns, which may be empty")
+    shapes = {(block.n_lfs, block.n_classes) for block in blocks}
+    if len(shapes) > 1:
+        raise VotesError(f"blocks of different (n_lfs, n_classes): {sorted(shapes)}")
     state = model.initial_state(blocks[0].n_lfs, blocks[0].n_classes)
     n_threads = min(n_threads, len(blocks))
     shares = [blocks[first::n_threads] for first in range(n_threads)]

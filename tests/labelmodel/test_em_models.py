@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from scipy.special import digamma
 from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
 from labelmodel import (
+    EBCC,
     IBCC,
     ClassConditionalOneCoin,
     ConvergenceWarning,
@@ -59,6 +60,7 @@ OBJECTIVES = [
     ClassConditionalOneCoin(max_iter=15, tol=-1e9),
     IBCC(max_iter=15, tol=-1e9),
     IBCC(max_iter=15, tol=-1e9, class_balance="gold"),
+    EBCC(max_iter=15, tol=-1e9, n_subtypes=3),
 ]
 
 
@@ -67,11 +69,9 @@ OBJECTIVES = [
 @given(case=vote_matrices())
 def test_no_round_lowers_the_objective(model, case):
     votes, k, gold = case
-    judged = (gold >= 0) & (votes >= 0).any(axis=1)
-    if model.class_balance == "gold" and not judged.any():
-        return
-    if not (votes >= 0).any():
-        return
+    covered = (votes >= 0).any(axis=1)
+    assume(covered.any())
+    assume(model.class_balance is None or (gold[covered] >= 0).any())
     objective = model.set_params(n_classes=k).fit(votes, gold).objective_
     # Posteriors are rounded to 2**-24, and floors of 1e-10 bound what one vote can weigh.
     assert np.diff(objective).min() > -2e-5
@@ -120,6 +120,36 @@ def test_with_all_gold_ibcc_has_the_expected_logarithms():
     assert np.allclose(model.class_balance_, [4 / 6, 2 / 6])
 
 
+def test_one_subtype_of_each_class_is_ibcc():
+    votes, gold = simulated_crowd(n=200)
+    given_gold = np.where(np.arange(200) < 20, gold, -1)
+    one = EBCC(3, n_subtypes=1, max_iter=9, tol=-1e9).fit(votes, given_gold)
+    other = IBCC(3, max_iter=9, tol=-1e9).fit(votes, given_gold)
+    assert np.allclose(one.predict_proba(votes), other.predict_proba(votes), atol=1e-12)
+    assert np.allclose(one.objective_, other.objective_)
+
+
+def test_subtypes_find_records_on_which_all_sources_err_together():
+    rng = np.random.default_rng(0)
+    gold = np.repeat([0, 1, 1], 200)
+    hard = np.repeat([False, False, True], 200)
+    right = rng.random((600, 8)) < np.where(hard, 0.35, 0.9)[:, None]
+    votes = np.where(right, gold[:, None], 1 - gold[:, None])
+    given_gold = np.where(np.arange(600) % 5 == 0, gold, -1)
+    rest = np.where(given_gold >= 0, -1, gold)
+    ebcc = EBCC(2).fit(votes, given_gold).predict_proba(votes)
+    ibcc = IBCC(2).fit(votes, given_gold).predict_proba(votes)
+    assert accuracy(ebcc, rest) > accuracy(ibcc, rest) + 0.02
+
+
+def test_another_random_state_is_another_start():
+    votes, _ = simulated_crowd(n=100)
+    fits = [EBCC(3, max_iter=1, tol=-1e9, random_state=seed).fit(votes) for seed in (0, 0, 1)]
+    first, again, other = (fit.predict_proba(votes) for fit in fits)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_for_two_classes_an_accuracy_per_class_is_a_confusion_matrix():
     votes, _ = simulated_crowd(n=200, k=2)
     one = ClassConditionalOneCoin(2, smoothing=0.5).fit(votes).predict_proba(votes)
@@ -149,11 +179,10 @@ def test_functions_of_one_class_need_abstaining_as_an_answer():
 def test_class_balance_can_come_from_gold():
     votes, _ = simulated_crowd(n=100)
     gold = np.where(np.arange(100) < 7, 2, -1)
-    assert np.allclose(
-        OneCoin(3, class_balance="gold").fit(votes, gold).class_balance_, [0.1, 0.1, 0.8]
-    )
+    model = OneCoin(3, class_balance="gold")
+    assert np.allclose(model.fit(votes, gold).class_balance_, [0.1, 0.1, 0.8])
     with pytest.raises(VotesError, match="needs covered records with gold"):
-        OneCoin(3, class_balance="gold").fit(votes)
+        model.fit(votes)
 
 
 def test_a_fit_that_stops_early_says_so():
@@ -171,6 +200,7 @@ def test_a_fit_that_stops_early_says_so():
         (DawidSkene(smoothing=-1.0), "smoothing=-1.0"),
         (OneCoin(smoothing=-1.0), "smoothing=-1.0"),
         (IBCC(prior_wrong=0.0), "prior_wrong=0.0"),
+        (EBCC(n_subtypes=0), "n_subtypes=0"),
         (DawidSkene(max_iter=0), "max_iter=0"),
         (WeightedVote(weights=[1.0]), "weights must be 2"),
         (WeightedVote(weights=[1.0, -1.0]), "weights must be 2"),

@@ -103,6 +103,27 @@ def test_doubling_every_record_leaves_the_function_model_as_it_is():
     assert np.array_equal(once.emissions, twice.emissions)
 
 
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_nothing_is_held_for_votes_that_do_not_occur(simulate):
+    votes, _ = simulate(n=300, k=40)
+    params = run([from_dense(votes, n_classes=40)])
+    occurring = {(j, vote) for row in votes for j, vote in enumerate(row) if vote >= 0}
+    index = params.index
+    assert list(zip(index.lfs.tolist(), index.labels.tolist(), strict=True)) == sorted(occurring)
+    assert params.emissions.shape == (len(occurring), 40)
+
+
+def test_in_a_crowd_a_vote_never_seen_counts_as_the_average_annotators():
+    votes, _ = simulated_crowd(n=300)
+    model = LabelModel(3).fit(np.hstack([votes, np.full((300, 1), -1)]))
+    params = model.parameters_
+    row = np.full((1, 21), -1)
+    row[0, 20] = 2
+    joint = params.class_balance * params.pooled_confusion[2]
+    expected = 0.75 * joint / joint.sum() + 0.25 * np.array([0.0, 0.0, 1.0])
+    assert np.allclose(model.predict_proba(row)[0], expected)
+
+
 def test_statistics_of_unlike_stages_do_not_add():
     table = from_dense(simulated_lfs(n=50)[0])
     first = initial_parameters(table.n_lfs, table.n_classes)

@@ -33,6 +33,14 @@ def test_em_does_not_lower_the_likelihood():
     assert objective[-1] > objective[0]
 
 
+def test_order_of_annotators_and_classes_does_not_matter_where_starts_lead_to_one_optimum():
+    votes, _ = with_spammers()
+    moved = (votes[:, ::-1] + 1) % 3
+    model = MACE(n_restarts=3, max_iter=500, tol=1e-10)
+    expected = model.fit(votes).predict_proba(votes)
+    assert model.fit(moved).predict_proba(moved)[:, [1, 2, 0]] == pytest.approx(expected, abs=1e-4)
+
+
 def test_the_best_restart_answers():
     votes, _ = with_spammers()
     one, many = MACE(n_restarts=1).fit(votes), MACE(n_restarts=8).fit(votes)
