@@ -26,7 +26,7 @@ def score_classes(
     log_prior : float64[P, k]
     log_beta : float64[P]
     """
-    at_votes = (alpha[table.lfs] * np.exp(log_beta)[pattern_of_votes(table)]).astype(np.float64)
+    at_votes: FloatArray = alpha[table.lfs] * np.exp(log_beta)[pattern_of_votes(table)]
     wrong = -np.logaddexp(0.0, at_votes) - np.log(table.n_classes - 1)
     right = at_votes + np.log(table.n_classes - 1)
     scores: FloatArray = (
@@ -75,8 +75,7 @@ def _derivatives(
     X_y - sum_j s_j x_j, where X_y sums x over the votes for y and s = sigmoid(x). The posterior
     q of the classes moves too, which adds the variance of X under it.
     """
-    rows = pattern_of_votes(table)
-    at_votes = (alpha[table.lfs] * np.exp(log_beta)[rows]).astype(np.float64)
+    at_votes: FloatArray = alpha[table.lfs] * np.exp(log_beta)[pattern_of_votes(table)]
     right = expit(at_votes)
     posterior = log_normalise(score_classes(table, alpha, log_prior, log_beta))[1]
     for_class = sum_by_class(table, at_votes)

@@ -13,6 +13,7 @@ from labelmodel.arrays import IntArray
 from labelmodel.errors import VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Statistics
+from labelmodel.vote_index import vote_cells
 
 STAGE = "moments"
 MAX_SIDE = 10_000
@@ -40,16 +41,16 @@ def moment_counts(block: PatternTable) -> Statistics:
     gold = np.zeros(k, dtype=np.int64)
     known = block.gold >= 0
     np.add.at(gold, block.gold[known], block.counts[known])
-    sums = {"pairs": _pairs(block), "gold": gold, "records": block.counts.sum(keepdims=True)}
-    sums["pairs"] = sums["pairs"].reshape(m, k, m, k)
-    return Statistics(STAGE, sums)
+    pairs = _pairs(block).reshape(m, k, m, k)
+    records = block.counts.sum(keepdims=True)
+    return Statistics(STAGE, {"pairs": pairs, "gold": gold, "records": records})
 
 
 def _pairs(block: PatternTable) -> IntArray:
     side = block.n_lfs * block.n_classes
     if not len(block.lfs):
         return np.zeros((side, side), dtype=np.int64)
-    columns = block.lfs.astype(np.int64) * block.n_classes + block.labels
+    columns = vote_cells(block).astype(np.int64)
     shape = (len(block), side)
     ones = np.ones(len(columns), dtype=np.int64)
     votes = sparse.csr_matrix((ones, columns, block.indptr), shape=shape)

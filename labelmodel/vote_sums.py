@@ -23,14 +23,14 @@ def pattern_of_votes(table: PatternTable) -> IntArray:
 def sum_by_pattern(table: PatternTable, per_vote: FloatArray) -> FloatArray:
     """Sum over the votes of each pattern; float64[nnz] -> float64[P]."""
     rows = pattern_of_votes(table)
-    return np.bincount(rows, weights=per_vote, minlength=len(table)).astype(np.float64)
+    return np.asarray(np.bincount(rows, per_vote, minlength=len(table)), dtype=np.float64)
 
 
 def sum_by_class(table: PatternTable, per_vote: FloatArray) -> FloatArray:
     """Sum over the votes of each pattern for each class; float64[nnz] -> float64[P, k]."""
     cells = pattern_of_votes(table) * table.n_classes + table.labels
     size = len(table) * table.n_classes
-    summed = np.bincount(cells, weights=per_vote, minlength=size).astype(np.float64)
+    summed = np.asarray(np.bincount(cells, per_vote, minlength=size), dtype=np.float64)
     return summed.reshape(len(table), table.n_classes)
 
 
