@@ -23,7 +23,7 @@ STEPS = 20
 FUNCTION_RECORDS, FUNCTIONS, CLASSES = 1_000_000, 20, 4
 MULTI_CLASS = 3
 CROWD_TASKS, ANNOTATORS, ASKED = 10_000_000, 1_000, 10
-TASKS_PER_BLOCK = 250_000
+TASKS_PER_BLOCK = 1 << 16
 
 
 def function_votes(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

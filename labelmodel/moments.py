@@ -57,4 +57,4 @@ def _pairs(block: PatternTable) -> IntArray:
     weighted = sparse.csr_matrix(
         (np.repeat(block.counts, block.n_votes), columns, block.indptr), shape=shape
     )
-    return np.asarray((votes.T @ weighted).toarray())
+    return np.asarray(sparse.csr_matrix(votes.T @ weighted).toarray())
