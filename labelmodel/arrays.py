@@ -55,16 +55,25 @@ def row_sum(values: npt.NDArray[NumberT]) -> npt.NDArray[NumberT]:
     return result
 
 
-def log_sum_exp(values: FloatArray) -> FloatArray:
-    """Logarithm of the sum of exponentials of each row; float64[n, k] -> float64[n]."""
-    largest = row_max(values)
-    result: FloatArray = np.log(row_sum(np.exp(values - largest[:, None])))
-    result += largest
-    return result
-
-
 def softmax(scores: FloatArray) -> FloatArray:
     """Normalised exponentials of each row; float64[n, k] -> float64[n, k]."""
-    result = np.exp(scores - row_max(scores)[:, None])
-    result /= row_sum(result)[:, None]
-    return result
+    return softmax_and_log_sum(scores)[0]
+
+
+def softmax_and_log_sum(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Normalised exponentials of each row, and the logarithm of what normalised them.
+
+    Parameters
+    ----------
+    scores : float64[n, k]
+        At least one of each row is finite; the others may be minus infinity.
+
+    Returns
+    -------
+    float64[n, k], float64[n]
+    """
+    largest = row_max(scores)
+    result = np.exp(scores - largest[:, None])
+    total = row_sum(result)
+    result /= total[:, None]
+    return result, largest + np.log(total)

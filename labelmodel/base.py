@@ -101,6 +101,7 @@ class BaseLabelModel(Estimator, ABC):
             table = self._table(long.matrix, gold_of(long.tasks, classes, gold), len(classes))
         else:
             table = self._table(votes, gold, self.n_classes)
+        self.n_classes_, self.n_lfs_ = table.n_classes, table.n_lfs
         self._fit(table)
         self.workers_ = np.arange(table.n_lfs) if workers is None else workers
         self.classes_ = np.arange(table.n_classes) if classes is None else classes

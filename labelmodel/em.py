@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IndexArray, log_sum_exp
+from labelmodel.arrays import FloatArray, IndexArray, softmax, softmax_and_log_sum
 from labelmodel.blocks import (
     clamp_gold,
     covered_patterns,
@@ -168,7 +168,7 @@ class EMModel(StagedModel[EMState]):
             evidence = np.zeros(len(covered))
         else:
             scores = _scores(covered, numbers, state)
-            posterior, evidence = _e_step(_clamped(covered, scores))
+            posterior, evidence = softmax_and_log_sum(_clamped(covered, scores))
         quantised = quantize(posterior)
         weighted = quantised * covered.counts[:, None]
         return Statistics(
@@ -227,7 +227,7 @@ class EMModel(StagedModel[EMState]):
 
     def posteriors(self, table: PatternTable, state: EMState) -> FloatArray:
         """Posterior of each pattern, float64[P, k]; without votes the class balance."""
-        cells, _ = _e_step(_scores(table, state.index.numbers_of(table), state))
+        cells = softmax(_scores(table, state.index.numbers_of(table), state))
         result = by_class(cells, state.n_classes)
         result[table.n_votes == 0] = state.class_balance
         return result
@@ -285,14 +285,6 @@ def _clamped(table: PatternTable, scores: FloatArray) -> FloatArray:
         others = one_hot(table.gold[known], table.n_classes) == 0
         scores[known] = np.where(np.repeat(others, subtypes, axis=1), -np.inf, scores[known])
     return scores
-
-
-def _e_step(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Posterior of each pattern and the log-probability of its votes; changes in place."""
-    evidence = log_sum_exp(scores)
-    scores -= evidence[:, None]
-    np.exp(scores, out=scores)
-    return scores, evidence
 
 
 def _average_source(vote_mass: FloatArray, index: VoteIndex) -> FloatArray:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from labelmodel.errors import LabelModelError, ParametersError
 from labelmodel.models import MODELS
 from labelmodel.plain_data import array_from_plain, from_plain, to_plain
@@ -68,6 +70,8 @@ def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]
 
 def from_json(text: str) -> AnyModel:
     """Read a model that `to_json` wrote; its predictions are the same bits.
+
+    `workers_` and `classes_` are the names of LFs and of classes, so a long table is read by them.
 
     Raises
     ------
@@ -132,7 +136,9 @@ def _model(document: Document) -> AnyModel:
         name: array_from_plain(value) if isinstance(value, dict) else value
         for name, value in document["params"].items()
     }
-    return kind(**params).set_state(state)
+    model = kind(**params).set_state(state)
+    model.workers_, model.classes_ = np.array(document["lfs"]), np.array(document["classes"])
+    return model
 
 
 def _canonical(document: Document) -> str:

@@ -87,9 +87,9 @@ class Triplets(StagedModel[TripletsState]):
 
     Examples
     --------
-    >>> votes = np.array([[0, 0, 1], [0, 0, 0], [1, 1, 1], [1, 0, 1]])
+    >>> votes = np.array([[0, 0, 0], [1, 1, 1], [0, 0, 0], [1, 0, 0]])
     >>> Triplets().fit(votes).predict(votes).tolist()
-    [0, 0, 1, 1]
+    [0, 1, 0, 0]
     """
 
     state_type: ClassVar = TripletsState

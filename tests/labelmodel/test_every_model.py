@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
 from labelmodel import (
@@ -62,6 +63,19 @@ def test_any_votes_get_probabilities_of_every_record(model, case):
     assert (probs >= 0).all()
     assert np.allclose(probs.sum(axis=1), 1.0)
     assert (probs[(votes < 0).all(axis=1)] == fitted.class_balance_).all()
+
+
+@every_model
+@every_simulation
+def test_patterns_matrices_and_sparse_matrices_agree_bit_for_bit(model, simulate):
+    votes, _ = simulate(n=300)
+    dense = fit_quietly(model(3), votes).predict_proba(votes)
+    csr = sparse.csr_matrix(votes + 1)
+    assert np.array_equal(fit_quietly(model(3), csr).predict_proba(csr), dense)
+    table = from_dense(votes, n_classes=3)
+    by_pattern = fit_quietly(model(3), table).predict_proba(table)
+    _, first = np.unique(votes, axis=0, return_index=True)
+    assert sorted(map(tuple, by_pattern)) == sorted(map(tuple, dense[first]))
 
 
 @every_model

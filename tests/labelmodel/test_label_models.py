@@ -5,17 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
-from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
+from vote_strategies import simulated_crowd, simulated_lfs
 
 from labelmodel import (
     ConvergenceWarning,
     LabelModel,
     LabelModelWarning,
     MajorityVote,
-    NotFittedError,
     VotesError,
     accuracy,
     break_ties,
@@ -28,65 +24,12 @@ from labelmodel.default_stages import expected_counts, m_step
 from labelmodel.diagnostics import report_on
 from labelmodel.state import initial_parameters
 
-MODELS = [LabelModel, MajorityVote]
-
 
 def fit_quietly(model, votes, gold=None):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", LabelModelWarning)
         return model.fit(votes, gold)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_unfitted_models_say_so(model):
-    with pytest.raises(NotFittedError, match="call fit"):
-        model().predict(np.array([[0, 1]]))
-
-
-@pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=30, deadline=None)
-@given(case=vote_matrices())
-def test_any_votes_get_probabilities(model, case):
-    votes, k, gold = case
-    fitted = fit_quietly(model(k), votes, gold)
-    probs = fitted.predict_proba(votes)
-    assert probs.shape == (len(votes), k)
-    assert np.isfinite(probs).all()
-    assert (probs >= 0).all()
-    assert np.allclose(probs.sum(axis=1), 1.0)
-    silent = (votes < 0).all(axis=1)
-    assert (probs[silent] == fitted.class_balance_).all()
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
-def test_patterns_matrices_and_sparse_matrices_agree_bit_for_bit(model, simulate):
-    votes, _ = simulate()
-    table = from_dense(votes, n_classes=3)
-    dense = model(3).fit(votes).predict_proba(votes)
-    assert np.array_equal(
-        model(3).fit(sparse.csr_matrix(votes + 1)).predict_proba(sparse.csr_matrix(votes + 1)),
-        dense,
-    )
-    by_pattern = model(3).fit(table).predict_proba(table)
-    assert sorted(map(tuple, by_pattern)) == sorted(
-        map(tuple, dense[np.unique(votes, axis=0, return_index=True)[1]])
-    )
-
-
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
-@settings(max_examples=5, deadline=None)
-@given(data=st.data())
-def test_order_of_records_functions_and_classes_does_not_matter(simulate, data):
-    votes, _ = simulate(n=150)
-    expected = LabelModel(3).fit(votes).predict_proba(votes)
-    records = np.array(data.draw(st.permutations(range(len(votes)))))
-    lfs = np.array(data.draw(st.permutations(range(votes.shape[1]))))
-    classes = np.array(data.draw(st.permutations(range(3))))
-    moved = np.append(classes, -1)[votes][records][:, lfs]
-    probs = LabelModel(3).fit(moved).predict_proba(moved)
-    assert np.allclose(probs[:, classes], expected[records], atol=1e-5)
 
 
 def test_functions_are_told_from_a_crowd():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelmodel import MajorityVote, OneCoin, VotesError, from_frame
+from labelmodel import MajorityVote, OneCoin, VotesError, from_frame, from_json, to_json
 
 COLUMNS = {
     "task": ["b", "a", "b", "c", "a", "c", "a"],
@@ -50,6 +50,13 @@ def test_new_tasks_are_predicted_with_the_codes_of_the_fit():
     model = MajorityVote().fit(COLUMNS)
     table = {"task": [1], "worker": [8], "label": ["yes"]}
     assert model.predict_proba(table).tolist() == [[0.0, 1.0]]
+
+
+def test_a_stored_model_reads_long_tables_by_its_names():
+    columns = COLUMNS | {"worker": [f"w{number}" for number in COLUMNS["worker"]]}
+    model = MajorityVote().fit(columns)
+    again = from_json(to_json(model, model.workers_.tolist(), model.classes_.tolist()))
+    assert np.array_equal(again.predict_proba(columns), model.predict_proba(columns))
 
 
 @pytest.mark.parametrize(
