@@ -18,8 +18,10 @@ from labelmodel.errors import (
 )
 from labelmodel.explain import VoteLogOdds, vote_log_odds
 from labelmodel.frames import from_frame
+from labelmodel.glad import GLAD
 from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
+from labelmodel.mace import MACE
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
 from labelmodel.models import MODELS
@@ -32,15 +34,19 @@ from labelmodel.patterns import (
     empty,
     merge_patterns,
 )
+from labelmodel.snorkel_model import SnorkelLabelModel
 from labelmodel.staged import StagedModel, blocks_of, fit_blocks
 from labelmodel.state import Parameters, Statistics
+from labelmodel.triplets import Triplets
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
 from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
     "EBCC",
+    "GLAD",
     "IBCC",
+    "MACE",
     "MODELS",
     "BaseLabelModel",
     "ClassConditionalOneCoin",
@@ -60,8 +66,10 @@ __all__ = [
     "Parameters",
     "ParametersError",
     "PatternTable",
+    "SnorkelLabelModel",
     "StagedModel",
     "Statistics",
+    "Triplets",
     "VoteLogOdds",
     "VotesError",
     "WeightedVote",
