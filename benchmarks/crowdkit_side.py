@@ -35,7 +35,7 @@ def frame(votes: np.ndarray) -> pd.DataFrame:
 
 
 def probabilities(name: str, data: pd.DataFrame, n: int, k: int) -> np.ndarray:
-    """Fit one model; uniform where a task has no votes, one-hot for KOS (it gives labels alone)."""
+    """Fit one model; uniform where a task has no votes, one-hot where it gives labels alone."""
     result = np.full((n, k), 1.0 / k)
     if name == "KOS":
         labels = KOS().fit_predict(data)
