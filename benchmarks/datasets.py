@@ -31,7 +31,7 @@ def data_folder() -> Path | None:
 
 def load_lf(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, int]:
     """Return covered votes int[n, m], gold int[n] and the number of classes of an LF set."""
-    votes, gold, n_classes = _all_records(folder, name)
+    votes, gold, n_classes = all_records(folder, name)
     covered = (votes >= 0).any(axis=1)
     return votes[covered], gold[covered], n_classes
 
@@ -69,7 +69,7 @@ def held_out_lf(folder: Path, name: str) -> Trial:
 
     A set without one of them: fit on all records, or answer the validation split.
     """
-    votes, gold, n_classes = _all_records(folder, name)
+    votes, gold, n_classes = all_records(folder, name)
     split = np.load(folder / f"lf_{name}" / "split.npy")
     train, test = split == TRAIN, split == split.max()
     return Trial(name, votes[train] if train.any() else votes, votes[test], gold[test], n_classes)
@@ -82,7 +82,8 @@ def crowd(folder: Path, name: str) -> Trial:
     return Trial(name, votes, votes, gold, n_classes)
 
 
-def _all_records(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, int]:
+def all_records(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return votes int[n, m], gold int[n] and the number of classes, all splits merged."""
     votes = np.load(folder / f"lf_{name}" / "L.npy")
     gold = np.load(folder / f"lf_{name}" / "gold.npy")
     return votes, gold, int(max(votes.max(), gold.max())) + 1

@@ -110,6 +110,7 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
         self.state_ = state
         self.n_classes_, self.n_lfs_ = state.n_classes, state.n_lfs
         self.class_balance_ = np.array(state.class_balance)
+        self.uncovered_balance_ = self.class_balance_
         self.classes_, self.workers_ = np.arange(state.n_classes), np.arange(state.n_lfs)
         return self
 

@@ -62,7 +62,7 @@ def test_any_votes_get_probabilities_of_every_record(model, case):
     assert np.isfinite(probs).all()
     assert (probs >= 0).all()
     assert np.allclose(probs.sum(axis=1), 1.0)
-    assert (probs[(votes < 0).all(axis=1)] == fitted.class_balance_).all()
+    assert (probs[(votes < 0).all(axis=1)] == fitted.uncovered_balance_).all()
 
 
 @every_model
