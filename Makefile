@@ -40,7 +40,8 @@ lint: $(VENV)/.ready ## check style and types
 bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared data is there
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/functions.py
-	@$(BIN)/python benchmarks/quality.py
+	@$(BIN)/python -m benchmarks.fit
+	@$(BIN)/python -m benchmarks.quality
 
 .PHONY: docs
 docs: $(VENV)/.ready ## write the generated part of docs/

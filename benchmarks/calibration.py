@@ -1,7 +1,7 @@
 """What calibration on gold does to the default label model: prints the table of docs/labelmodel.md.
 
 Run it as `python -m benchmarks.calibration` from the root of the repository; the data sets are
-found as `benchmarks.quality` finds them.
+found as `benchmarks.datasets` says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.quality import GOLD_SIZES, LF_SETS, Scores, data_folder, load_lf, scores
+from benchmarks.datasets import LF_SETS, data_folder, load_lf
+from benchmarks.quality import GOLD_SIZES, Scores, scores
 from labelmodel import CalibratedModel, LabelModel
 
 DRAWS = range(10)

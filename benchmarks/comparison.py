@@ -19,7 +19,7 @@ from labelmodel import LabelModel, MajorityVote, from_dense_with_inverse, score
 
 
 def snorkel_python() -> str:
-    command = [sys.executable, str(ROOT / "scripts" / "snorkel_environment.py")]
+    command = [sys.executable, str(ROOT / "scripts" / "side_environment.py"), "snorkel"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.strip()
 

@@ -1,7 +1,7 @@
 """What copied sources do to the default label model: prints the tables of docs/labelmodel.md.
 
 Run it as `python -m benchmarks.copies` from the root of the repository. The second table copies
-sources of the real data sets, which are found as `benchmarks.quality` finds them.
+sources of the real data sets, which are found as `benchmarks.datasets` says.
 """
 
 from __future__ import annotations
@@ -13,16 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from benchmarks.quality import (
-    CROWD_SETS,
-    LF_SETS,
-    Scores,
-    data_folder,
-    default_scores,
-    load_crowd,
-    load_lf,
-    scores,
-)
+from benchmarks.datasets import CROWD_SETS, LF_SETS, data_folder, load_crowd, load_lf
+from benchmarks.quality import Scores, default_scores, scores
 from labelmodel import LabelModel
 
 SEEDS = range(3)

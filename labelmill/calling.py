@@ -116,7 +116,7 @@ class Caller:
                 "invalid",
                 type(problem.value).__name__,
                 f"returned {_shown(repr, problem.value)}, which is no class"
-                f"{did_you_mean(_shown(str, problem.value), self._class_names, self._classes)}",
+                f"{self._hint(problem.value)}",
             )
         return Fault(
             lf,
@@ -126,6 +126,11 @@ class Caller:
             _shown(str, problem),
             _frames_of(problem),
         )
+
+    def _hint(self, value: Any) -> str:
+        if not isinstance(value, str):
+            return f"; {self._classes}"
+        return did_you_mean(value, self._class_names, self._classes)
 
     def _call_rows(
         self,

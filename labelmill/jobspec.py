@@ -92,6 +92,10 @@ ModelName = Literal[
     "class_conditional_one_coin",
     "ibcc",
     "ebcc",
+    "mace",
+    "glad",
+    "snorkel",
+    "triplets",
 ]
 
 

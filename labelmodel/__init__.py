@@ -25,9 +25,11 @@ from labelmodel.errors import (
 from labelmodel.estimator import clone
 from labelmodel.explain import VoteLogOdds, vote_log_odds
 from labelmodel.frames import from_frame
+from labelmodel.glad import GLAD
 from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
 from labelmodel.lf_report import LearnedCounts, LFReport, learned_counts, lf_report
+from labelmodel.mace import MACE
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
 from labelmodel.models import MODELS
@@ -42,8 +44,10 @@ from labelmodel.patterns import (
 )
 from labelmodel.reliability import ReliabilityCurve, reliability_curve, score_intervals
 from labelmodel.selection import Selection, select_model
+from labelmodel.snorkel_model import SnorkelLabelModel
 from labelmodel.staged import StagedModel, blocks_of, fit_blocks
 from labelmodel.state import Parameters, Statistics
+from labelmodel.triplets import Triplets
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
 from labelmodel.voteset import VoteSet
 from labelmodel.weighted_vote import WeightedVote
@@ -51,7 +55,9 @@ from labelmodel.weighted_vote import WeightedVote
 __all__ = [
     "ABSTAIN",
     "EBCC",
+    "GLAD",
     "IBCC",
+    "MACE",
     "MODELS",
     "BaseLabelModel",
     "CalibratedModel",
@@ -80,9 +86,11 @@ __all__ = [
     "PatternTable",
     "ReliabilityCurve",
     "Selection",
+    "SnorkelLabelModel",
     "StagedModel",
     "Statistics",
     "TemperatureScaling",
+    "Triplets",
     "VoteLogOdds",
     "VoteSet",
     "VotesError",

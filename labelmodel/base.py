@@ -51,7 +51,9 @@ class BaseLabelModel(Estimator, ABC):
     n_classes_, n_lfs_ : int
         Present after `fit`.
     class_balance_ : float64[k]
-        Probability of each class for a record without votes.
+        Probability of each class before any vote is seen.
+    uncovered_balance_ : float64[k]
+        Answer for a record without votes: the class balance, unless the model says otherwise.
     classes_ : array[k]
         Label that each class stands for: 0..k-1, or the labels of a long table, ascending.
     workers_ : array[m]
@@ -61,6 +63,7 @@ class BaseLabelModel(Estimator, ABC):
     n_classes_: int
     n_lfs_: int
     class_balance_: FloatArray
+    uncovered_balance_: FloatArray
     classes_: AnyArray
     workers_: AnyArray
 
@@ -119,7 +122,7 @@ class BaseLabelModel(Estimator, ABC):
         -------
         float64[P, k] for the patterns of a table, float64[n, k] for the rows of a matrix or \
                 the tasks of a long table in ascending order
-            Rows sum to one; a row without votes is exactly `class_balance_`.
+            Rows sum to one; a row without votes is exactly `uncovered_balance_`.
 
         Raises
         ------

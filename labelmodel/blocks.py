@@ -13,12 +13,12 @@ from labelmodel.arrays import (
     FloatArray,
     IndexArray,
     IntArray,
-    bin_sums,
     ragged_positions,
 )
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
 from labelmodel.vote_index import vote_cells
+from labelmodel.vote_sums import sum_by_class, sum_by_pattern
 
 GOLD_STRENGTH = 20.0
 WEIGHT_TOLERANCE = 1e-9
@@ -39,18 +39,14 @@ def effective_votes(table: PatternTable, source_weights: FloatArray | None) -> F
     """Votes of each pattern, each counted by its source's weight (None: 1); float64[P]."""
     if source_weights is None:
         return table.n_votes.astype(np.float64)
-    rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
-    return bin_sums(rows, source_weights[table.lfs], len(table))
+    return sum_by_pattern(table, source_weights[table.lfs])
 
 
 def _weighted_class_votes(table: PatternTable, source_weights: FloatArray | None) -> FloatArray:
     """Votes of each pattern for each class, each counted by its source's weight; [P, k]."""
     if source_weights is None:
         return class_votes(table).astype(np.float64)
-    rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
-    cells = rows * table.n_classes + table.labels
-    counted = bin_sums(cells, source_weights[table.lfs], len(table) * table.n_classes)
-    return counted.reshape(len(table), table.n_classes)
+    return sum_by_class(table, source_weights[table.lfs])
 
 
 def vote_shares(table: PatternTable, source_weights: FloatArray | None = None) -> FloatArray:

@@ -19,6 +19,14 @@ from labelmodel.plain_data import Plain, to_plain, value_from_plain
 
 MIN_GOLD_TO_CALIBRATE = 20
 OWN_PARAMS = ("method", "n_folds", "random_state")
+FITTED = (
+    "n_classes_",
+    "n_lfs_",
+    "class_balance_",
+    "uncovered_balance_",
+    "classes_",
+    "workers_",
+)
 
 
 class CalibratedModel(BaseLabelModel):
@@ -80,7 +88,7 @@ class CalibratedModel(BaseLabelModel):
             raise VotesError(f"method={self.method!r} is none of auto, {', '.join(CALIBRATORS)}")
         base = LabelModel(table.n_classes) if self.model is None else self.model
         self.model_ = clone(base).fit(table)
-        self.class_balance_ = self.model_.class_balance_
+        self._take_over(self.model_)
         self.calibrator_, self.method_, self.losses_ = Identity(), "identity", {}
         covered_gold = table.take((table.gold >= 0) & (table.n_votes > 0))
         if covered_gold.n_records < MIN_GOLD_TO_CALIBRATE:
@@ -134,11 +142,15 @@ class CalibratedModel(BaseLabelModel):
         calibrated.calibrator_ = CALIBRATORS[calibrated.method_]()
         for name, value in plain["calibrator"].items():
             setattr(calibrated.calibrator_, name, value_from_plain(value))
-        for name in ("class_balance_", "n_classes_", "n_lfs_", "classes_", "workers_"):
-            setattr(calibrated, name, getattr(model, name))
+        calibrated._take_over(model)
         return calibrated
+
+    def _take_over(self, model: BaseLabelModel) -> None:
+        """Set what the fitted model and the calibrated one have alike."""
+        for name in FITTED:
+            setattr(self, name, getattr(model, name))
 
     def _posteriors(self, table: PatternTable) -> FloatArray:
         result = self.calibrator_.transform(self.model_.predict_proba(table))
-        result[table.n_votes == 0] = self.class_balance_
+        result[table.n_votes == 0] = self.uncovered_balance_
         return result

@@ -99,6 +99,7 @@ def confusion_mass(index: VoteIndex, vote_mass: FloatArray, confusion: FloatArra
 def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     """Class balance and confusion of the next round (steps 2-6)."""
     index = params.index
+    balance = _balance(statistics, params)
     counted = to_float(statistics.sums["vote_mass"])
     confusion = pooled_confusion(index, counted, params.source_weights)
     mass = confusion_mass(index, counted, confusion)
@@ -107,7 +108,8 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     left = params.rounds_left - 1
     following = replace(
         params,
-        class_balance=_balance(statistics, params),
+        class_balance=balance,
+        uncovered_balance=balance,
         emissions=mass / source_mass[index.lfs],
         pooled_confusion=confusion,
         rounds_left=left,
@@ -149,7 +151,7 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     divisor = 1.0 + params.rho * np.maximum(effective_votes(table, weights) - 1.0, 0.0)
     result = MODEL_SHARE * softmax(scores(table, params) / divisor[:, None])
     result += (1.0 - MODEL_SHARE) * vote_shares(table, weights)
-    result[table.n_votes == 0] = params.class_balance
+    result[table.n_votes == 0] = params.uncovered_balance
     return result
 
 

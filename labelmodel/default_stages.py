@@ -24,7 +24,7 @@ from labelmodel.diagnostics import NEVER_VOTED, report_on
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
 from labelmodel.patterns import PatternTable
-from labelmodel.start import choose_regime, start_counts
+from labelmodel.start import choose_regime, start_counts, uncovered_gold
 from labelmodel.state import Parameters, Statistics
 
 MAX_STAGES = 2 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
@@ -53,7 +53,7 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     _check_shape(table, params)
     if params.fallback is not None:
         shares = vote_shares(table)
-        shares[table.n_votes == 0] = params.class_balance
+        shares[table.n_votes == 0] = params.uncovered_balance
         return shares
     predict = crowd_regime.posteriors if params.regime == "crowd" else lf_regime.posteriors
     return blend_gold(table, predict(table, params), params)
@@ -65,7 +65,7 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
     Parameters
     ----------
     pattern_block : PatternTable
-        Any part of the patterns; patterns without votes add nothing.
+        Any part of the patterns; patterns without votes add nothing but their gold.
     params : Parameters
         From `state.initial_parameters` or the last `m_step`.
 
@@ -84,7 +84,8 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
         return Statistics("done")
     covered = covered_patterns(pattern_block)
     if params.stage == "start":
-        statistics = start_counts(covered, params.source_weights)
+        gold_uncovered = uncovered_gold(pattern_block)
+        statistics = start_counts(covered, gold_uncovered, params.source_weights)
         if params.dependence is None or params.source_weights is not None:
             return statistics
         return replace(statistics, pairs=pair_counts(covered))
@@ -181,7 +182,12 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
             warnings=_start_warnings(statistics, params),
         )
     if records == 0:
-        return replace(params, stage="done", lf_precision=np.full(params.n_lfs, np.nan))
+        return replace(
+            params,
+            stage="done",
+            uncovered_balance=lf_regime.uncovered_balance(statistics, params),
+            lf_precision=np.full(params.n_lfs, np.nan),
+        )
     if statistics.pairs is not None:
         found = find_near_duplicates(statistics.pairs, params.n_classes, records)
         params = replace(params, warnings=(*params.warnings, *found.warnings))

@@ -16,11 +16,10 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, bin_sums
-from labelmodel.blocks import vote_incidence
+from labelmodel.moments import vote_pairs
 from labelmodel.patterns import PatternTable
 from labelmodel.start import choose_regime
 from labelmodel.state import Regime
-from labelmodel.vote_index import vote_cells
 
 NEAR_DUPLICATES = "labeling functions that vote as copies of each other count about as one: "
 """How the warning begins that goes on with LF numbers, for callers that know the names."""
@@ -72,27 +71,15 @@ class NearDuplicates:
 
 
 def pair_counts(table: PatternTable) -> sparse.csr_matrix:
-    """Records for each two votes that they have together; sums over blocks are exact.
+    """`vote_pairs` of a block for `find_near_duplicates`, int64[m * k, m * k].
 
-    Parameters
-    ----------
-    table : PatternTable
-        Above 5,000 sources the patterns of the smallest row hashes stand for all, a share of
-        (5,000 / m)**2 of them: the pairs grow with the square of the sources.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix of int64[m * k, m * k]
-        Entry [a * k + v, b * k + w]: records on which source a votes v and source b votes w.
+    Above 5,000 sources the patterns of the smallest row hashes stand for all, a share of
+    (5,000 / m)**2 of them: the pairs grow with the square of the sources.
     """
     share = _sampled_share(table.n_lfs)
     if share < 1.0:
         table = table.take(table.row_hash() < np.uint64(int(share * 2.0**64)))
-    incidence = vote_incidence(table, vote_cells(table), table.n_lfs * table.n_classes, np.int64)
-    counted = incidence.copy()
-    counted.data = np.repeat(table.counts, table.n_votes)
-    pairs: sparse.csr_matrix = (incidence.T @ counted).tocsr()
-    return pairs
+    return vote_pairs(table)
 
 
 def _sampled_share(n_sources: int) -> float:

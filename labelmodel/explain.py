@@ -25,7 +25,7 @@ class VoteLogOdds:
     Attributes
     ----------
     prior : float64[k]
-        Class balance.
+        Class balance; without votes the uncovered balance.
     lfs : int32[v]
         Labeling functions that voted.
     labels : int16[v]
@@ -109,7 +109,7 @@ def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLo
     posterior = posteriors(row, params)[0]
     if not len(row.lfs):
         none = np.zeros((0, params.n_classes))
-        return _terms(row, params.log_class_balance, none, 0.0 * posterior, posterior)
+        return _terms(row, np.log(posterior), none, 0.0 * posterior, posterior)
     if params.fallback is not None:
         zero = 0.0 * posterior
         return _terms(row, zero, np.zeros((len(row.lfs), len(zero))), zero, posterior)

@@ -37,6 +37,9 @@ class LabelModel(StagedModel[Parameters]):
     Attributes
     ----------
     class_balance_ : float64[k]
+    uncovered_balance_ : float64[k]
+        Answer for records without votes. Of labeling functions it is even, unless a class balance
+        was given or gold tells of such records; of crowds it is the class balance.
     regime_ : {"lf", "crowd"}
     lf_accuracy_ : float64[m]
         Learned precision: posterior-weighted share of the LF's votes that are right; nan for
@@ -106,6 +109,7 @@ class LabelModel(StagedModel[Parameters]):
     def set_state(self, state: Parameters) -> Self:
         """Take over the parameters of a fit that is done."""
         super().set_state(state)
+        self.uncovered_balance_ = np.array(state.uncovered_balance)
         self.regime_ = state.regime
         weights = state.source_weights
         self.source_weights_ = np.ones(state.n_lfs) if weights is None else weights.copy()

@@ -72,6 +72,21 @@ def prior_emission(
     return emissions
 
 
+def uncovered_balance(statistics: Statistics, params: Parameters) -> FloatArray:
+    """Answer for records without votes, float64[k]: even, or what gold on such records says.
+
+    The class balance is learned from records with votes. Those without are another kind, of which
+    nothing is assumed (docs/labelmodel.md, "Records without votes").
+    """
+    if params.balance_given:
+        return params.class_balance
+    judged = statistics.sums["gold_uncovered"]
+    result: FloatArray = (judged + GOLD_CLASS_STRENGTH / params.n_classes) / (
+        judged.sum() + GOLD_CLASS_STRENGTH
+    )
+    return result
+
+
 def begin(statistics: Statistics, params: Parameters) -> Parameters:
     """Parameters of the first round, from statistics of stage "start" (steps 1-3, gold)."""
     sums = statistics.sums
@@ -99,6 +114,7 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
         rounds_left=ROUNDS,
         regime="lf",
         class_balance=balance,
+        uncovered_balance=uncovered_balance(statistics, params),
         index=index,
         emissions=emissions,
         prior_emissions=emissions,
@@ -124,7 +140,7 @@ def tempering(n_votes: FloatArray) -> FloatArray:
 
 
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
-    """Posterior of each pattern (step 4), float64[P, k]; without votes the class balance."""
+    """Posterior of each pattern (step 4), float64[P, k]; without votes the uncovered balance."""
     base = params.log_class_balance + params.log_abstain.sum(axis=0)
     abstain = params.log_abstain
     scores = sum_over_votes(
@@ -136,5 +152,5 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     scores += base
     scores *= tempering(effective_votes(table, params.source_weights))[:, None]
     result = softmax(scores)
-    result[table.n_votes == 0] = params.class_balance
+    result[table.n_votes == 0] = params.uncovered_balance
     return result

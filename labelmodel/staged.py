@@ -110,6 +110,7 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
         self.state_ = state
         self.n_classes_, self.n_lfs_ = state.n_classes, state.n_lfs
         self.class_balance_ = np.array(state.class_balance)
+        self.uncovered_balance_ = self.class_balance_
         self.classes_, self.workers_ = np.arange(state.n_classes), np.arange(state.n_lfs)
         return self
 
@@ -164,3 +165,20 @@ def blocks_of(table: PatternTable) -> list[PatternTable]:
     rows = min(MAX_ROWS_PER_BLOCK, max(CELLS_PER_BLOCK // table.n_classes, 1))
     starts: Iterable[int] = range(0, max(len(table), 1), rows)
     return [table.slice(start, start + rows) for start in starts]
+
+
+def check_shape(table: PatternTable, state: State) -> None:
+    """Raise `VotesError` for votes of other LFs or classes than those of the state."""
+    if (table.n_lfs, table.n_classes) != (state.n_lfs, state.n_classes):
+        raise VotesError(
+            f"votes of {table.n_lfs} LFs x {table.n_classes} classes, but the model has "
+            f"{state.n_lfs} x {state.n_classes}"
+        )
+
+
+def check_stage(statistics: Statistics, state: State) -> None:
+    """Raise `VotesError` for statistics of another stage than that of the state."""
+    if statistics.stage != state.stage:
+        raise VotesError(
+            f"statistics of stage {statistics.stage!r} for parameters of stage {state.stage!r}"
+        )

@@ -14,7 +14,11 @@ MIN_CROWD = 8.0
 MULTI_CLASS_SHARE = 0.95
 
 
-def start_counts(covered: PatternTable, source_weights: FloatArray | None = None) -> Statistics:
+def start_counts(
+    covered: PatternTable,
+    gold_uncovered: IntArray,
+    source_weights: FloatArray | None = None,
+) -> Statistics:
     """Statistics of stage "start" over covered patterns.
 
     Parameters
@@ -26,7 +30,8 @@ def start_counts(covered: PatternTable, source_weights: FloatArray | None = None
     Returns
     -------
     Statistics
-        `records` [1], `conflicts` [1], `votes` [m, k] as counts; `majority` [k] in fixed point.
+        `records` [1], `conflicts` [1], `votes` [m, k] and `gold_uncovered` [k] as counts;
+        `majority` [k] in fixed point.
     """
     k = covered.n_classes
     winners = majority_winners(covered, source_weights)
@@ -37,6 +42,7 @@ def start_counts(covered: PatternTable, source_weights: FloatArray | None = None
         "conflicts": covered.counts[conflicting].sum(keepdims=True),
         "votes": vote_counts(covered),
         "majority": (weighted * covered.counts[:, None]).sum(axis=0),
+        "gold_uncovered": gold_uncovered,
     }
     judged = covered.take(covered.gold >= 0)
     if not len(judged):
@@ -52,6 +58,14 @@ def start_counts(covered: PatternTable, source_weights: FloatArray | None = None
         counts=judged.counts,
     )
     return Statistics("start", sums, gold)
+
+
+def uncovered_gold(table: PatternTable) -> IntArray:
+    """Records without votes that have gold for the fit, by its class; int64[k]."""
+    chosen = (table.n_votes == 0) & (table.gold >= 0)
+    counts = np.zeros(table.n_classes, dtype=np.int64)
+    np.add.at(counts, table.gold[chosen], table.counts[chosen])
+    return counts
 
 
 def multi_class_sources(votes: IntArray) -> BoolArray:

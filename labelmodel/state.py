@@ -99,6 +99,8 @@ class Parameters:
     class_balance : float64[k]
     balance_given : bool
         The class balance stays as it is.
+    uncovered_balance : float64[k]
+        Answer for records without votes.
     index : VoteIndex
         The votes that occur.
     emissions : float64[S, k]
@@ -143,6 +145,7 @@ class Parameters:
     regime: Regime
     class_balance: FloatArray
     balance_given: bool
+    uncovered_balance: FloatArray
     index: VoteIndex
     emissions: FloatArray
     prior_emissions: FloatArray
@@ -237,15 +240,16 @@ def initial_parameters(
 ) -> Parameters:
     """Parameters before any statistics; the class balance is learned where it is not given."""
     nothing = np.zeros((0, n_classes))
-    uniform = np.full(n_classes, 1.0 / n_classes)
+    balance = np.full(n_classes, 1.0 / n_classes) if class_balance is None else class_balance
     return Parameters(
         n_lfs=n_lfs,
         n_classes=n_classes,
         stage="start",
         rounds_left=0,
         regime="lf",
-        class_balance=uniform if class_balance is None else class_balance,
+        class_balance=balance,
         balance_given=class_balance is not None,
+        uncovered_balance=balance,
         index=no_votes(n_lfs, n_classes),
         emissions=nothing,
         prior_emissions=nothing,

@@ -226,9 +226,9 @@ with open(sys.argv[3], "w") as file:
 @pytest.fixture(scope="module")
 def snorkel_python():
     """Return the Python of an environment with Snorkel, made on first use."""
-    script = ROOT / "scripts" / "snorkel_environment.py"
+    script = ROOT / "scripts" / "side_environment.py"
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False
+        [sys.executable, str(script), "snorkel"], capture_output=True, text=True, check=False
     )
     if done.returncode:
         problem = f"Snorkel's environment cannot be made: {done.stderr.strip()[-300:]}"

@@ -5,7 +5,7 @@ import pytest
 from vote_strategies import simulated_lfs
 
 from benchmarks.calibration import DRAWS, calibrated_scores
-from benchmarks.quality import LF_SETS, data_folder, load_lf
+from benchmarks.datasets import LF_SETS, data_folder, load_lf
 from labelmodel import (
     LabelModel,
     NotFittedError,
@@ -94,7 +94,7 @@ def test_calibrated_models_keep_the_contract(method):
     model = CalibratedModel(LabelModel(3), method=method).fit(votes, gold=given)
     probs = model.predict_proba(votes)
     silent = (votes < 0).all(axis=1)
-    assert (probs[silent] == model.class_balance_).all()
+    assert (probs[silent] == model.uncovered_balance_).all()
     assert np.allclose(probs.sum(axis=1), 1.0)
     assert np.array_equal(model.predict_proba(votes[::-1]), probs[::-1])
     assert set(model.losses_) == (set(CALIBRATORS) if method == "auto" else set())

@@ -14,9 +14,12 @@ from vote_strategies import simulated_crowd, simulated_lfs, vote_matrices
 
 from labelmodel import (
     EBCC,
+    MACE,
     MODELS,
     LabelModelWarning,
     NotFittedError,
+    SnorkelLabelModel,
+    Triplets,
     VotesError,
     fit_blocks,
     from_dense,
@@ -25,10 +28,12 @@ from labelmodel import (
 )
 
 SIMULATIONS = [simulated_lfs, simulated_crowd]
-every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-# A random start depends on the votes, and with it which of several optima is found.
+# Triplets take two classes only; they are held to the same in test_model_variants.py.
+OF_ANY_CLASSES = {name: model for name, model in MODELS.items() if model is not Triplets}
+every_model = pytest.mark.parametrize("model", OF_ANY_CLASSES.values(), ids=OF_ANY_CLASSES)
+# Starts that do not move with functions and classes may lead to another of several optima.
 without_chance = pytest.mark.parametrize(
-    "model", [model for model in MODELS.values() if model is not EBCC]
+    "model", [model for model in OF_ANY_CLASSES.values() if model not in (EBCC, MACE)]
 )
 every_simulation = pytest.mark.parametrize("simulate", SIMULATIONS)
 
@@ -57,7 +62,7 @@ def test_any_votes_get_probabilities_of_every_record(model, case):
     assert np.isfinite(probs).all()
     assert (probs >= 0).all()
     assert np.allclose(probs.sum(axis=1), 1.0)
-    assert (probs[(votes < 0).all(axis=1)] == fitted.class_balance_).all()
+    assert (probs[(votes < 0).all(axis=1)] == fitted.uncovered_balance_).all()
 
 
 @every_model
@@ -235,4 +240,7 @@ def test_a_vote_that_the_fit_never_saw_is_answered(model):
     row = np.full((1, 21), -1)
     row[0, 20] = 2
     probs = fitted.predict_proba(row)[0]
-    assert probs[2] > fitted.class_balance_[2]
+    if model is SnorkelLabelModel:  # to Snorkel it is no evidence
+        assert np.allclose(probs, fitted.class_balance_)
+    else:
+        assert probs[2] > fitted.class_balance_[2]

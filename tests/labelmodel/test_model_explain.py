@@ -38,8 +38,8 @@ def test_without_gold_functions_explain_everything():
 def test_a_record_without_votes_is_explained_by_the_prior():
     model = LabelModel(3).fit(simulated_lfs(n=200)[0])
     terms = vote_log_odds(model.parameters_, np.zeros(0, dtype=int), np.zeros(0, dtype=int))
-    assert np.array_equal(terms.posterior, model.class_balance_)
-    assert np.allclose(softmax(terms.total[None])[0], model.class_balance_)
+    assert np.array_equal(terms.posterior, model.uncovered_balance_)
+    assert np.allclose(softmax(terms.total[None])[0], model.uncovered_balance_)
     assert (terms.adjustment == 0).all()
 
 

@@ -3,16 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.quality import (
-    CROWD_SETS,
-    LF_SETS,
-    data_folder,
-    default_scores,
-    gold_scores,
-    load_crowd,
-    load_lf,
-    majority_scores,
-)
+from benchmarks.datasets import CROWD_SETS, LF_SETS, data_folder, load_crowd, load_lf
+from benchmarks.quality import default_scores, gold_scores, majority_scores
 
 FOLDER = data_folder()
 # One draw of 50 records moves the mean accuracy by .008 (one standard deviation); 30 draws

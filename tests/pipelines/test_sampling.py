@@ -34,7 +34,7 @@ class TimedFunctions:
     def warm_up(self):
         pass
 
-    def apply(self, batch, *, gold, ask):
+    def apply(self, batch, *, gold, ask, stops):
         took, self.load = batch.num_rows * self.seconds + self.load, 0.0
         self.now += took
         self.slices.append(batch.column("n").to_pylist())
