@@ -113,6 +113,11 @@ class ModelSpec(Section):
     class_balance: dict[str, Annotated[float, Field(ge=0)]] | None = Field(
         None, description="Share of each class, where it is known; learned by default."
     )
+    accuracy: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=dict,
+        description="Share of a function's votes that is right, by function, where it is known; "
+        "what the model begins with. For models with the parameter `prec_init`.",
+    )
     random_state: Seed = Field(0, description="Seed, where there is chance.")
     gather_patterns: Annotated[int, Field(ge=0), BeforeValidator(not_boolean)] = Field(
         2_000_000,

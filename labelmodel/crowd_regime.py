@@ -68,7 +68,12 @@ def pooled_confusion(
     return confusion
 
 
-def confusion_mass(index: VoteIndex, vote_mass: FloatArray, confusion: FloatArray) -> FloatArray:
+def confusion_mass(
+    index: VoteIndex,
+    vote_mass: FloatArray,
+    confusion: FloatArray,
+    given: FloatArray | None = None,
+) -> FloatArray:
     """Counts D[j, v, y] of each source with their prior (steps 5 and 6).
 
     Parameters
@@ -78,6 +83,8 @@ def confusion_mass(index: VoteIndex, vote_mass: FloatArray, confusion: FloatArra
         C[j, v, y], posterior mass of class y over the votes v of source j.
     confusion : float64[k, k]
         That of the average annotator.
+    given : float64[m], optional
+        Accuracy of each source where it is known, nan elsewhere.
 
     Returns
     -------
@@ -85,7 +92,10 @@ def confusion_mass(index: VoteIndex, vote_mass: FloatArray, confusion: FloatArra
     """
     right = np.diag(confusion)
     mean_right = right.sum() / index.n_classes
-    own = (index.by_lf(index.at_own_label(vote_mass)) + PSEUDO_VOTES * mean_right) / (
+    assumed = np.full(index.n_lfs, mean_right)
+    if given is not None:
+        assumed = np.where(np.isnan(given), mean_right, given)
+    own = (index.by_lf(index.at_own_label(vote_mass)) + PSEUDO_VOTES * assumed) / (
         index.by_lf(vote_mass).sum(axis=1) + PSEUDO_VOTES
     )
     shifted = logit(right) + (logit(own) - logit(mean_right))[index.lfs, None]
@@ -102,7 +112,7 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     balance = _balance(statistics, params)
     counted = to_float(statistics.sums["vote_mass"])
     confusion = pooled_confusion(index, counted, params.source_weights)
-    mass = confusion_mass(index, counted, confusion)
+    mass = confusion_mass(index, counted, confusion, params.given_precision)
     # Over all votes the prior confusion sums to one, so those that do not occur need no row.
     source_mass = index.by_lf(counted) + OWN_PRIOR_VOTES
     left = params.rounds_left - 1

@@ -145,7 +145,7 @@ def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int)
     apart = groups[first] != groups[second]
     return NearDuplicates(
         groups=_listed(groups, size),
-        weights=_weights(size, mean_share, np.count_nonzero(votes.any(axis=1)))[groups],
+        weights=_weights(size, mean_share, int(np.count_nonzero(votes.any(axis=1))))[groups],
         alike=np.column_stack([first[apart], second[apart]]),
     )
 

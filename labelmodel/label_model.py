@@ -13,7 +13,7 @@ from labelmodel.errors import ConvergenceWarning, LabelModelWarning, VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel
 from labelmodel.state import Dependence, Parameters, Regime, Statistics, initial_parameters
-from labelmodel.validation import checked_balance
+from labelmodel.validation import checked_balance, checked_precisions
 
 
 class LabelModel(StagedModel[Parameters]):
@@ -33,6 +33,9 @@ class LabelModel(StagedModel[Parameters]):
         Learned by default.
     dependence : {"near_duplicates"} or None
         Count sources that copy each other about as one, or take every source as its own.
+    prec_init : float or float[m], optional
+        Share of each source's votes taken to be right before the votes are seen, between 0 and 1
+        exclusive; nan where it is not known. It is a prior: the votes and gold move it.
 
     Attributes
     ----------
@@ -78,9 +81,11 @@ class LabelModel(StagedModel[Parameters]):
         random_state: int = 0,
         class_balance: FloatArray | None = None,
         dependence: Dependence | None = "near_duplicates",
+        prec_init: float | FloatArray | None = None,
     ) -> None:
         super().__init__(n_classes, class_balance)
         self.dependence = dependence
+        self.prec_init = prec_init
         self.random_state = random_state
 
     def initial_state(self, n_lfs: int, n_classes: int) -> Parameters:
@@ -92,7 +97,12 @@ class LabelModel(StagedModel[Parameters]):
             # A class of no probability at all would have log-probability -inf.
             balance = np.maximum(checked_balance(self.class_balance, n_classes), 1e-12)
             balance = balance / balance.sum()
-        return initial_parameters(n_lfs, n_classes, balance, self.dependence)
+        precision = None
+        if self.prec_init is not None:
+            precision = checked_precisions(self.prec_init, n_lfs)
+            if ((precision <= 0.0) | (precision >= 1.0)).any():
+                raise VotesError(f"prec_init={precision} must be between 0 and 1 exclusive, or nan")
+        return initial_parameters(n_lfs, n_classes, balance, self.dependence, precision)
 
     def expected_counts(self, block: PatternTable, state: Parameters) -> Statistics:
         """Statistics of a block (`default_stages.expected_counts`)."""

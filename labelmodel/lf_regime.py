@@ -38,7 +38,11 @@ def class_prior(majority_share: FloatArray, gold_classes: IntArray) -> FloatArra
 
 
 def prior_precision(
-    index: VoteIndex, vote_rates: FloatArray, class_balance: FloatArray, multi_class: BoolArray
+    index: VoteIndex,
+    vote_rates: FloatArray,
+    class_balance: FloatArray,
+    multi_class: BoolArray,
+    given: FloatArray | None = None,
 ) -> FloatArray:
     """Precision R[j, v, y] = P(y | j votes v) to begin with (step 2), float64[S, k].
 
@@ -49,14 +53,18 @@ def prior_precision(
         Share of the covered records in which LF j votes v.
     class_balance : float64[k]
     multi_class : bool[m]
+    given : float64[m], optional
+        Precision of each LF's votes where it is known, nan elsewhere.
     """
     labels = index.labels
-    right = np.minimum(0.75, 0.9 * class_balance[labels] / vote_rates)
+    known = np.full(len(index), np.nan) if given is None else given[index.lfs]
+    assumed = np.isnan(known)
+    right = np.where(assumed, np.minimum(0.75, 0.9 * class_balance[labels] / vote_rates), known)
     rest = class_balance / (1.0 - class_balance)[labels, None]
     single = (1.0 - right)[:, None] * rest
     single[np.arange(len(index)), labels] = right
     multi = unseen_precision(class_balance, True)[labels]
-    return np.where(multi_class[index.lfs, None], multi, single)
+    return np.where((multi_class[index.lfs] & assumed)[:, None], multi, single)
 
 
 def prior_emission(
@@ -100,7 +108,7 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     rates = sums["votes"] / params.n_covered
     multi = multi_class_sources(sums["votes"])
     vote_rates = rates[index.lfs, index.labels]
-    precision = prior_precision(index, vote_rates, balance, multi)
+    precision = prior_precision(index, vote_rates, balance, multi, params.given_precision)
     precision = (gold_votes + GOLD_PRECISION_STRENGTH * precision) / (
         gold_votes.sum(axis=1, keepdims=True) + GOLD_PRECISION_STRENGTH
     )

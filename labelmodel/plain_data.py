@@ -23,8 +23,11 @@ Plain = Any
 def to_plain(value: Any) -> Plain:
     """Value as lists, dicts with text keys, numbers, strings and None.
 
-    An array becomes its dtype, shape and entries, with None for NaN.
+    An array becomes its dtype, shape and entries, with None for NaN; so do a list of numbers and
+    NaN itself.
     """
+    if isinstance(value, list) or (isinstance(value, float) and np.isnan(value)):
+        value = np.asarray(value)
     if isinstance(value, np.ndarray):
         entries = value.ravel()
         if value.dtype.kind == "f" and np.isnan(entries).any():

@@ -19,6 +19,7 @@ from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
+from labelmodel.validation import checked_precisions
 from labelmodel.vote_sums import sum_rows
 
 DIVERGED = "the gradient descent diverged, so prec_init alone answers; give a smaller lr"
@@ -135,7 +136,7 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
             Parameters that do not fit the votes, or moments that do not fit in memory.
         """
         check_moments_fit(n_lfs, n_classes)
-        self._initial_precision(n_lfs)
+        checked_precisions(self.prec_init, n_lfs)
         for name, known in (("optimizer", OPTIMIZERS), ("lr_scheduler", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise VotesError(f"{name}={getattr(self, name)!r} is none of {', '.join(known)}")
@@ -203,15 +204,6 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
     def _balance_from_gold(self) -> bool:
         return isinstance(self.class_balance, str) and self.class_balance == "gold"
 
-    def _initial_precision(self, n_lfs: int) -> FloatArray:
-        precision = np.asarray(self.prec_init, dtype=np.float64)
-        if precision.shape not in ((), (n_lfs,)):
-            raise VotesError(
-                f"prec_init has shape {precision.shape}; give one number, or one for each of "
-                f"the {n_lfs} LFs"
-            )
-        return np.broadcast_to(precision, (n_lfs,))
-
     def _complete(
         self, moments: FloatArray, balance: FloatArray, records: int
     ) -> tuple[FloatArray, tuple[str, ...]]:
@@ -219,7 +211,7 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
         k = len(balance)
         m = len(moments) // k
         shares = np.diag(moments)
-        precision = np.repeat(self._initial_precision(m), k)
+        precision = np.repeat(checked_precisions(self.prec_init, m), k)
         start = np.zeros((m * k, k))
         rows = np.arange(m * k)
         start[rows, rows % k] = np.clip(shares * precision / balance[rows % k], 0.0, 1.0)

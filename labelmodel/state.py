@@ -127,6 +127,8 @@ class Parameters:
         Patterns of the records with gold, which the final posteriors take in.
     dependence : {"near_duplicates"} or None
         Whether copied sources are looked for and counted down.
+    given_precision : float64[m] or None
+        Precision of each LF's votes where it is known, nan elsewhere.
     source_weights : float64[m] or None
         What a vote of each source counts; None where no source is a near-duplicate of another.
     duplicate_groups : tuple of tuples of int
@@ -154,6 +156,7 @@ class Parameters:
     gold: PatternTable
     pooled_confusion: FloatArray | None = None
     dependence: Dependence | None = "near_duplicates"
+    given_precision: FloatArray | None = None
     source_weights: FloatArray | None = None
     duplicate_groups: tuple[tuple[int, ...], ...] = ()
     previous: Parameters | None = None
@@ -237,6 +240,7 @@ def initial_parameters(
     n_classes: int,
     class_balance: FloatArray | None = None,
     dependence: Dependence | None = "near_duplicates",
+    given_precision: FloatArray | None = None,
 ) -> Parameters:
     """Parameters before any statistics; the class balance is learned where it is not given."""
     nothing = np.zeros((0, n_classes))
@@ -257,4 +261,5 @@ def initial_parameters(
         multi_class=np.zeros(n_lfs, dtype=np.bool_),
         gold=empty(n_lfs, n_classes),
         dependence=dependence,
+        given_precision=given_precision,
     )

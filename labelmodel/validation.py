@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, IntArray, LabelArray
@@ -84,6 +86,17 @@ def check_at_least_zero(**parameters: float) -> None:
     for name, value in parameters.items():
         if not value >= 0:
             raise VotesError(f"{name}={value} must be zero or more")
+
+
+def checked_precisions(prec_init: AnyArray | Sequence[float] | float, n_lfs: int) -> FloatArray:
+    """One precision for each LF as float64[m], from one number or m."""
+    precision = np.asarray(prec_init, dtype=np.float64)
+    if precision.shape not in ((), (n_lfs,)):
+        raise VotesError(
+            f"prec_init has shape {precision.shape}; give one number, or one for each of "
+            f"the {n_lfs} LFs"
+        )
+    return np.broadcast_to(precision, (n_lfs,))
 
 
 def checked_balance(class_balance: AnyArray | str, n_classes: int) -> FloatArray:

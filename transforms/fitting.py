@@ -98,6 +98,13 @@ def model_of(spec: ModelSpec, table: LFTable) -> Model:
         chosen.setdefault("random_state", spec.random_state)
     if spec.class_balance is not None:
         chosen["class_balance"] = _balance(spec.class_balance, table.class_names)
+    if spec.accuracy:
+        if "prec_init" not in known:
+            able = ", ".join(n for n, m in MODELS.items() if "prec_init" in m.parameter_defaults())
+            raise JobSpecError(
+                f"model.accuracy: {spec.name} takes no accuracy of functions; {able} do"
+            )
+        chosen["prec_init"] = _accuracy(spec.accuracy, table.names, known["prec_init"])
     model = kind(**chosen)
     try:
         model.initial_state(len(table.lfs), n_classes)
@@ -112,6 +119,18 @@ def _balance(given: Mapping[str, float], class_names: Sequence[str]) -> FloatArr
             hint = did_you_mean(name, class_names, f"classes: {', '.join(class_names)}")
             raise JobSpecError(f"model.class_balance: {name!r} is no class{hint}")
     return np.array([given.get(name, 0.0) for name in class_names])
+
+
+def _accuracy(
+    given: Mapping[str, float], lf_names: Sequence[str], default: float | None
+) -> FloatArray:
+    """Return the accuracy of every function, the model's default where it is not given."""
+    for name in given:
+        if name not in lf_names:
+            hint = did_you_mean(name, lf_names, f"functions: {', '.join(lf_names)}")
+            raise JobSpecError(f"model.accuracy: {name!r} is no function{hint}")
+    assumed = math.nan if default is None else default
+    return np.array([given.get(name, assumed) for name in lf_names])
 
 
 def fit_patterns(

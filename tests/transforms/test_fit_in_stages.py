@@ -56,6 +56,7 @@ def votes_of(kind: str, n_batches: int = 3) -> list[pa.RecordBatch]:
         {"name": "dawid_skene", "options": {"max_iter": 4}},
         {"name": "weighted_vote"},
         {"class_balance": {"ham": 0.5, "spam": 0.25, "eggs": 0.25}},
+        {"accuracy": {"lf0": 0.9, "lf3": 0.4}},
     ],
     ids=str,
 )
@@ -126,6 +127,8 @@ def test_job_files_name_every_model():
         ({"name": "ibcc", "options": {"prior_right": "high"}}, "model: "),
         ({"class_balance": {"hamm": 1}}, r"'hamm' is no class; did you mean 'ham'\?"),
         ({"class_balance": {"ham": 0.0}}, "class_balance"),
+        ({"accuracy": {"lf_0": 0.9}}, r"'lf_0' is no function; did you mean 'lf0'\?"),
+        ({"name": "ibcc", "accuracy": {"lf0": 0.9}}, "ibcc takes no accuracy .*default"),
     ],
 )
 def test_model_that_cannot_be_is_refused_by_name(model, message):
