@@ -39,6 +39,12 @@ def ragged_positions(starts: IntArray, lengths: IntArray) -> IntArray:
     return np.repeat(starts - (ends - lengths), lengths) + np.arange(total, dtype=np.int64)
 
 
+def bin_sums(bins: IntArray, values: FloatArray | IntArray, n_bins: int) -> FloatArray:
+    """Sum of the values that fall in each bin, added in their order; float64[n_bins]."""
+    result: FloatArray = np.bincount(bins, weights=values, minlength=n_bins).astype(np.float64)
+    return result
+
+
 def row_max(values: FloatArray) -> FloatArray:
     """Largest entry of each row; float64[n, k] -> float64[n]."""
     result: FloatArray = values[:, 0].copy()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, IntArray
-from labelmodel.errors import NotFittedError, VotesError
-from labelmodel.estimator import Estimator
+from labelmodel.errors import LabelModelWarning, NotFittedError, VotesError
+from labelmodel.estimator import Estimator, clone
 from labelmodel.frames import from_frame, gold_of, is_frame
 from labelmodel.patterns import PatternTable
 from labelmodel.votes import Votes, from_dense_with_inverse
@@ -185,6 +186,16 @@ class BaseLabelModel(Estimator, ABC):
     @abstractmethod
     def _posteriors(self, table: PatternTable) -> FloatArray:
         """Posterior of each pattern, float64[P, k]."""
+
+
+ModelT = TypeVar("ModelT", bound=BaseLabelModel)
+
+
+def fitted_copy(model: ModelT, table: PatternTable) -> ModelT:
+    """Return a clone fitted to a table, without the warnings that the model itself would give."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelModelWarning)
+        return clone(model).fit(table)
 
 
 def break_ties(probabilities: FloatArray, class_balance: FloatArray) -> IntArray:

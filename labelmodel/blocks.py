@@ -8,12 +8,20 @@ from typing import TypeAlias
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import AnyArray, FloatArray, IndexArray, IntArray, ragged_positions
+from labelmodel.arrays import (
+    AnyArray,
+    FloatArray,
+    IndexArray,
+    IntArray,
+    ragged_positions,
+)
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Parameters
 from labelmodel.vote_index import vote_cells
+from labelmodel.vote_sums import sum_by_class, sum_by_pattern
 
 GOLD_STRENGTH = 20.0
+WEIGHT_TOLERANCE = 1e-9
 
 UnseenVotes: TypeAlias = Callable[[IntArray, IntArray], FloatArray]
 """From LFs int64[u] and labels int64[u] of votes that a fit never saw to rows float64[u, k]."""
@@ -27,19 +35,50 @@ def class_votes(table: PatternTable) -> IntArray:
     return counted.reshape(len(table), table.n_classes).astype(np.int64, copy=False)
 
 
-def vote_shares(table: PatternTable) -> FloatArray:
-    """Share of the votes for each class, float64[P, k]; zero rows where nothing voted."""
-    return class_votes(table) / np.maximum(table.n_votes, 1)[:, None]
+def effective_votes(table: PatternTable, source_weights: FloatArray | None) -> FloatArray:
+    """Votes of each pattern, each counted by its source's weight (None: 1); float64[P]."""
+    if source_weights is None:
+        return table.n_votes.astype(np.float64)
+    return sum_by_pattern(table, source_weights[table.lfs])
 
 
-def majority_winners(table: PatternTable) -> FloatArray:
-    """Winner of each majority vote with ties shared, float64[P, k]; zero where nothing voted."""
-    return shared_winners(class_votes(table))
+def _weighted_class_votes(table: PatternTable, source_weights: FloatArray | None) -> FloatArray:
+    """Votes of each pattern for each class, each counted by its source's weight; [P, k]."""
+    if source_weights is None:
+        return class_votes(table).astype(np.float64)
+    return sum_by_class(table, source_weights[table.lfs])
 
 
-def shared_winners(votes: AnyArray) -> FloatArray:
-    """Largest entries of each row, a one shared among them; number[P, k] -> float64[P, k]."""
-    winners = (votes == votes.max(axis=1, keepdims=True)) & (votes > 0)
+def vote_shares(table: PatternTable, source_weights: FloatArray | None = None) -> FloatArray:
+    """Share of the votes for each class, float64[P, k]; zero rows where nothing voted.
+
+    Parameters
+    ----------
+    table : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts; 1 by default.
+    """
+    votes = _weighted_class_votes(table, source_weights)
+    total = effective_votes(table, source_weights)
+    return votes / np.where(total > 0.0, total, 1.0)[:, None]
+
+
+def majority_winners(table: PatternTable, source_weights: FloatArray | None = None) -> FloatArray:
+    """Winner of each majority vote with ties shared, float64[P, k]; zero where nothing voted.
+
+    Parameters
+    ----------
+    table : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts; 1 by default.
+    """
+    return shared_winners(_weighted_class_votes(table, source_weights))
+
+
+def shared_winners(votes: FloatArray) -> FloatArray:
+    """Largest entries of each row, a one shared among them; float64[P, k] -> float64[P, k]."""
+    # Sums of weights that are equal on paper differ in their last bits.
+    winners = (votes >= votes.max(axis=1, keepdims=True) - WEIGHT_TOLERANCE) & (votes > 0)
     shared: FloatArray = winners / np.maximum(winners.sum(axis=1), 1)[:, None]
     return shared
 
@@ -50,7 +89,7 @@ def covered_patterns(table: PatternTable) -> PatternTable:
     return table if voted.all() else table.take(voted)
 
 
-def _incidence(
+def vote_incidence(
     table: PatternTable, columns: IndexArray, n_columns: int, dtype: type[np.generic]
 ) -> sparse.csr_matrix:
     """Sparse [P, n_columns] with a one in the column of each vote."""
@@ -86,7 +125,7 @@ def sum_over_votes(
         numbers[new] = len(per_vote) + group
         rows = unseen(cells // table.n_classes, cells % table.n_classes)
         per_vote = np.concatenate([per_vote, rows])
-    incidence = _incidence(table, numbers, len(per_vote), np.float64)
+    incidence = vote_incidence(table, numbers, len(per_vote), np.float64)
     return np.asarray(incidence @ np.ascontiguousarray(per_vote))
 
 
@@ -97,7 +136,7 @@ def sum_by_vote(
 
     `numbers` int[nnz] are those of the table's votes, none of them unseen.
     """
-    incidence = _incidence(table, numbers, n_votes, np.int64)
+    incidence = vote_incidence(table, numbers, n_votes, np.int64)
     return np.asarray(incidence.T @ np.ascontiguousarray(per_pattern))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from labelmodel.arrays import FloatArray, HashArray, IntArray, softmax
-from labelmodel.blocks import clamp_gold, sum_over_votes, vote_shares
+from labelmodel.blocks import clamp_gold, effective_votes, sum_over_votes, vote_shares
 from labelmodel.fixedpoint import quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
@@ -42,9 +42,22 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     )
 
 
-def pooled_confusion(index: VoteIndex, vote_mass: FloatArray) -> FloatArray:
-    """Confusion P(v | y) of the average annotator (steps 2-4), float64[k, k]."""
+def pooled_confusion(
+    index: VoteIndex, vote_mass: FloatArray, source_weights: FloatArray | None = None
+) -> FloatArray:
+    """Confusion P(v | y) of the average annotator (steps 2-4), float64[k, k].
+
+    Parameters
+    ----------
+    index : VoteIndex
+    vote_mass : float64[S, k]
+        C[j, v, y], posterior mass of class y over the votes v of source j.
+    source_weights : float64[m], optional
+        What each source counts in the average; 1 by default.
+    """
     k = index.n_classes
+    if source_weights is not None:
+        vote_mass = source_weights[index.lfs, None] * vote_mass
     pooled = np.zeros((k, k))
     np.add.at(pooled, index.labels, vote_mass)
     prior = PSEUDO_VOTES * k
@@ -88,7 +101,7 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     index = params.index
     balance = _balance(statistics, params)
     counted = to_float(statistics.sums["vote_mass"])
-    confusion = pooled_confusion(index, counted)
+    confusion = pooled_confusion(index, counted, params.source_weights)
     mass = confusion_mass(index, counted, confusion)
     # Over all votes the prior confusion sums to one, so those that do not occur need no row.
     source_mass = index.by_lf(counted) + OWN_PRIOR_VOTES
@@ -128,15 +141,16 @@ def scores(table: PatternTable, params: Parameters) -> FloatArray:
 def round_posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     """Posterior of each pattern within EM, float64[P, k]: vote shares in the first round."""
     if params.rounds_left == ROUNDS:
-        return vote_shares(table)
+        return vote_shares(table, params.source_weights)
     return softmax(scores(table, params))
 
 
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     """Final posterior of each pattern (step 9), float64[P, k]."""
-    divisor = 1.0 + params.rho * np.maximum(table.n_votes - 1, 0)
+    weights = params.source_weights
+    divisor = 1.0 + params.rho * np.maximum(effective_votes(table, weights) - 1.0, 0.0)
     result = MODEL_SHARE * softmax(scores(table, params) / divisor[:, None])
-    result += (1.0 - MODEL_SHARE) * vote_shares(table)
+    result += (1.0 - MODEL_SHARE) * vote_shares(table, weights)
     result[table.n_votes == 0] = params.uncovered_balance
     return result
 
@@ -176,14 +190,19 @@ def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
     votes = params.index.numbers_of(block)
     vote_given_class = (params.vote_mass[votes] - own) / (params.source_mass[block.lfs] - own)
     others = scores(block, params)[rows] - params.log_votes[votes]
-    dependent = (block.n_votes[rows] - 2)[:, None]
-    weights = block.counts[rows]
+    counts, dependent = block.counts[rows], block.n_votes[rows] - 2.0
+    if params.source_weights is not None:
+        # What its copy said predicts a copied vote whatever the class: such votes do not count.
+        weight = params.source_weights[block.lfs]
+        counts = np.where(weight == 1.0, counts, 0)
+        left = effective_votes(block, params.source_weights)[rows] - weight
+        dependent = np.maximum(left - 1.0, 0.0)
     total = np.zeros(len(RHO_GRID), dtype=np.int64)
     for position, rho in enumerate(RHO_GRID):
-        expected = softmax(others / (1.0 + rho * dependent)) * vote_given_class
+        expected = softmax(others / (1.0 + rho * dependent[:, None])) * vote_given_class
         # One vote can be all but impossible; the bound keeps the sum within 64 bits.
         logs = np.log(np.maximum(expected.sum(axis=1), np.exp(MIN_LOG_LIKELIHOOD)))
-        total[position] = (np.rint(logs * LOG_LIKELIHOOD_ONE).astype(np.int64) * weights).sum()
+        total[position] = (np.rint(logs * LOG_LIKELIHOOD_ONE).astype(np.int64) * counts).sum()
     return total
 
 

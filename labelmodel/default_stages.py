@@ -19,6 +19,7 @@ from labelmodel.blocks import (
     sum_by_vote,
     vote_shares,
 )
+from labelmodel.dependence import find_near_duplicates, pair_counts
 from labelmodel.diagnostics import NEVER_VOTED, report_on
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
@@ -26,7 +27,7 @@ from labelmodel.patterns import PatternTable
 from labelmodel.start import choose_regime, start_counts, uncovered_gold
 from labelmodel.state import Parameters, Statistics
 
-MAX_STAGES = 1 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
+MAX_STAGES = 2 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
 
 
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
@@ -83,7 +84,11 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
         return Statistics("done")
     covered = covered_patterns(pattern_block)
     if params.stage == "start":
-        return start_counts(covered, uncovered_gold(pattern_block))
+        gold_uncovered = uncovered_gold(pattern_block)
+        statistics = start_counts(covered, gold_uncovered, params.source_weights)
+        if params.dependence is None or params.source_weights is not None:
+            return statistics
+        return replace(statistics, pairs=pair_counts(covered))
     if params.stage == "rho":
         return crowd_regime.left_out_counts(covered, params)
     if params.stage == "report":
@@ -168,13 +173,14 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
     sums = statistics.sums
     records = int(sums["records"][0])
     check_record_count(records)
-    params = replace(
-        params,
-        n_covered=records,
-        total_votes=int(sums["votes"].sum()),
-        gold=params.gold if statistics.gold is None else statistics.gold,
-        warnings=_start_warnings(statistics, params),
-    )
+    if params.source_weights is None:
+        params = replace(
+            params,
+            n_covered=records,
+            total_votes=int(sums["votes"].sum()),
+            gold=params.gold if statistics.gold is None else statistics.gold,
+            warnings=_start_warnings(statistics, params),
+        )
     if records == 0:
         return replace(
             params,
@@ -182,7 +188,12 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
             uncovered_balance=lf_regime.uncovered_balance(statistics, params),
             lf_precision=np.full(params.n_lfs, np.nan),
         )
-    if choose_regime(sums["votes"]) == "crowd":
+    if statistics.pairs is not None:
+        found = find_near_duplicates(statistics.pairs, params.n_classes, records)
+        params = replace(params, warnings=(*params.warnings, *found.warnings))
+        if found.groups:  # the stage runs again, with majority votes of weighted sources
+            return replace(params, source_weights=found.weights, duplicate_groups=found.groups)
+    if choose_regime(sums["votes"], params.source_weights) == "crowd":
         return crowd_regime.begin(statistics, params)
     return lf_regime.begin(statistics, params)
 

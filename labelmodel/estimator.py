@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 
 class Estimator:
@@ -16,7 +16,7 @@ class Estimator:
         return {parameter.name: parameter.default for parameter in parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; `deep` is accepted for scikit-learn, no model holds another."""
+        """Parameters by name; `deep` is accepted for scikit-learn, nothing is nested."""
         return {name: getattr(self, name) for name in self.parameter_defaults()}
 
     def set_params(self, **params: Any) -> Self:
@@ -44,3 +44,11 @@ class Estimator:
             if repr(value) != repr(defaults[name])
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+
+EstimatorT = TypeVar("EstimatorT", bound=Estimator)
+
+
+def clone(model: EstimatorT) -> EstimatorT:
+    """Return an estimator of the same class and parameters that is not fitted."""
+    return type(model)(**model.get_params())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, LabelArray, LFArray
+from labelmodel.blocks import effective_votes
 from labelmodel.default_stages import posteriors
 from labelmodel.lf_regime import tempering
 from labelmodel.patterns import PatternTable, count_patterns
@@ -29,7 +31,8 @@ class VoteLogOdds:
     labels : int16[v]
         What they voted for.
     votes : float64[v, k]
-        What each vote adds, after division by the dependence between votes.
+        What each vote adds, after division by the dependence between votes; a copied source's
+        vote counts by its weight.
     abstain : float64[k]
         What all functions that did not vote add together; zero in the crowd regime.
     adjustment : float64[k]
@@ -52,6 +55,33 @@ class VoteLogOdds:
         """Sum of all terms, float64[k]."""
         result: FloatArray = self.prior + self.votes.sum(axis=0) + self.abstain + self.adjustment
         return result
+
+    def rows(
+        self, lf_names: Sequence[str], class_names: Sequence[str]
+    ) -> list[dict[str, str | float]]:
+        """One row for each term, as plain data whose columns add up to `total`.
+
+        Parameters
+        ----------
+        lf_names : sequence of str
+            Name of each LF in the order of their numbers.
+        class_names : sequence of str
+
+        Returns
+        -------
+        list of dict
+            `term` ("prior", the name of an LF, "abstain", "adjustment"), `vote` (the class the
+            LF voted for, empty for other terms), and for each class its log-odds against the
+            geometric mean of all classes, in nats. The last row, `term` "total", is their sum.
+        """
+        voted = [lf_names[lf] for lf in self.lfs]
+        votes = [class_names[label] for label in self.labels]
+        names = ["prior", *voted, "abstain", "adjustment", "total"]
+        terms = np.vstack([self.prior, self.votes, self.abstain, self.adjustment, self.total])
+        return [
+            {"term": name, "vote": vote, **dict(zip(class_names, term.tolist(), strict=True))}
+            for name, vote, term in zip(names, ["", *votes, "", "", ""], terms, strict=True)
+        ]
 
 
 def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLogOdds:
@@ -84,11 +114,12 @@ def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLo
         zero = 0.0 * posterior
         return _terms(row, zero, np.zeros((len(row.lfs), len(zero))), zero, posterior)
     votes = params.log_votes_of(row.lfs, row.labels)
+    n_votes = effective_votes(row, params.source_weights)
     if params.regime == "crowd":
-        scale = 1.0 / (1.0 + params.rho * (len(row.lfs) - 1))
+        scale = 1.0 / (1.0 + params.rho * max(float(n_votes[0]) - 1.0, 0.0))
         abstain = np.zeros(params.n_classes)
     else:
-        scale = float(tempering(row.n_votes)[0])
+        scale = float(tempering(n_votes)[0])
         abstain = np.delete(params.log_abstain, row.lfs, axis=0).sum(axis=0)
     return _terms(row, scale * params.log_class_balance, scale * votes, scale * abstain, posterior)
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from labelmodel.arrays import FloatArray
 from labelmodel.default_stages import MAX_STAGES, expected_counts, m_step, posteriors
-from labelmodel.errors import ConvergenceWarning, LabelModelWarning
+from labelmodel.errors import ConvergenceWarning, LabelModelWarning, VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel
-from labelmodel.state import Parameters, Regime, Statistics, initial_parameters
+from labelmodel.state import Dependence, Parameters, Regime, Statistics, initial_parameters
 from labelmodel.validation import checked_balance
 
 
@@ -31,6 +31,8 @@ class LabelModel(StagedModel[Parameters]):
         Kept for the convention; the fit has no randomness.
     class_balance : float[k], optional
         Learned by default.
+    dependence : {"near_duplicates"} or None
+        Count sources that copy each other about as one, or take every source as its own.
 
     Attributes
     ----------
@@ -42,6 +44,10 @@ class LabelModel(StagedModel[Parameters]):
     lf_accuracy_ : float64[m]
         Learned precision: posterior-weighted share of the LF's votes that are right; nan for
         an LF that never voted.
+    source_weights_ : float64[m]
+        What a vote of each source counts: 1, and less in a group of near-duplicates.
+    duplicate_groups_ : tuple of tuples of int
+        Sources that vote as copies of each other (`dependence.find_near_duplicates`).
     warnings_ : list of str
     fallback_ : str or None
         Why majority vote answers in the model's place.
@@ -57,6 +63,8 @@ class LabelModel(StagedModel[Parameters]):
 
     regime_: Regime
     lf_accuracy_: FloatArray
+    source_weights_: FloatArray
+    duplicate_groups_: tuple[tuple[int, ...], ...]
     warnings_: list[str]
     fallback_: str | None
     parameters_: Parameters
@@ -69,17 +77,22 @@ class LabelModel(StagedModel[Parameters]):
         n_classes: int | None = None,
         random_state: int = 0,
         class_balance: FloatArray | None = None,
+        dependence: Dependence | None = "near_duplicates",
     ) -> None:
         super().__init__(n_classes, class_balance)
+        self.dependence = dependence
         self.random_state = random_state
 
     def initial_state(self, n_lfs: int, n_classes: int) -> Parameters:
         """Parameters before any statistics."""
-        if self.class_balance is None:
-            return initial_parameters(n_lfs, n_classes)
-        # A class of no probability at all would have log-probability -inf.
-        balance = np.maximum(checked_balance(self.class_balance, n_classes), 1e-12)
-        return initial_parameters(n_lfs, n_classes, balance / balance.sum())
+        if self.dependence not in (None, "near_duplicates"):
+            raise VotesError(f"dependence={self.dependence!r} is neither near_duplicates nor None")
+        balance = None
+        if self.class_balance is not None:
+            # A class of no probability at all would have log-probability -inf.
+            balance = np.maximum(checked_balance(self.class_balance, n_classes), 1e-12)
+            balance = balance / balance.sum()
+        return initial_parameters(n_lfs, n_classes, balance, self.dependence)
 
     def expected_counts(self, block: PatternTable, state: Parameters) -> Statistics:
         """Statistics of a block (`default_stages.expected_counts`)."""
@@ -98,6 +111,9 @@ class LabelModel(StagedModel[Parameters]):
         super().set_state(state)
         self.uncovered_balance_ = np.array(state.uncovered_balance)
         self.regime_ = state.regime
+        weights = state.source_weights
+        self.source_weights_ = np.ones(state.n_lfs) if weights is None else weights.copy()
+        self.duplicate_groups_ = state.duplicate_groups
         self.lf_accuracy_ = np.full(state.n_lfs, np.nan)
         if state.lf_precision is not None:
             self.lf_accuracy_ = np.array(state.lf_precision)

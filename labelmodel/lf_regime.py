@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, softmax
-from labelmodel.blocks import one_hot, sum_by_vote, sum_over_votes
+from labelmodel.blocks import effective_votes, one_hot, sum_by_vote, sum_over_votes
 from labelmodel.fixedpoint import to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
@@ -134,9 +134,9 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     return replace(params, emissions=emissions, rounds_left=left, stage="em" if left else "report")
 
 
-def tempering(n_votes: IntArray) -> FloatArray:
+def tempering(n_votes: FloatArray) -> FloatArray:
     """Factor b on the log-odds of a record with this many votes (step 4), float64[P]."""
-    return 1.0 / (1.0 + DEPENDENCE * np.maximum(n_votes - 1, 0))
+    return 1.0 / (1.0 + DEPENDENCE * np.maximum(n_votes - 1.0, 0.0))
 
 
 def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
@@ -150,7 +150,7 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
         lambda lfs, labels: params.log_unseen(lfs, labels) - abstain[lfs],
     )
     scores += base
-    scores *= tempering(table.n_votes)[:, None]
+    scores *= tempering(effective_votes(table, params.source_weights))[:, None]
     result = softmax(scores)
     result[table.n_votes == 0] = params.uncovered_balance
     return result

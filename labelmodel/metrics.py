@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
 
-from labelmodel.arrays import AnyArray, FloatArray
+from labelmodel.arrays import AnyArray, FloatArray, IntArray
 from labelmodel.base import TIE_TOLERANCE
 from labelmodel.errors import VotesError
 
@@ -15,30 +16,68 @@ LOG_CLIP = 1e-12
 ECE_BINS = 10
 
 
-def _checked(
-    probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None
-) -> tuple[FloatArray, AnyArray, FloatArray]:
-    """Rows with known gold, their gold and their weights summing to one."""
+def judged_rows(
+    probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = None
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    """Rows with known gold, their gold and the records each stands for.
+
+    Parameters, errors: as for `accuracy`.
+
+    Returns
+    -------
+    float64[g, k], int64[g], float64[g]
+    """
     probs, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(gold)
     if probs.ndim != 2 or truth.shape != (len(probs),):
         raise VotesError(f"probabilities of shape {probs.shape}, gold of shape {truth.shape}")
     if len(truth) and (truth.min() < -1 or truth.max() >= probs.shape[1]):
         raise VotesError(f"gold in {truth.min()}..{truth.max()} for {probs.shape[1]} classes")
-    weights = np.ones(len(probs)) if counts is None else np.asarray(counts, dtype=np.float64)
-    if weights.shape != truth.shape:
-        raise VotesError(f"counts of shape {weights.shape} for gold of shape {truth.shape}")
+    records = np.ones(len(probs)) if counts is None else np.asarray(counts, dtype=np.float64)
+    if records.shape != truth.shape:
+        raise VotesError(f"counts of shape {records.shape} for gold of shape {truth.shape}")
     known = truth >= 0
-    total = weights[known].sum()
-    if not total > 0.0:
+    if not records[known].sum() > 0.0:
         raise VotesError("no record has gold, so there is nothing to score")
-    return probs[known], truth[known].astype(np.int64), weights[known] / total
+    return probs[known], truth[known].astype(np.int64), records[known]
 
 
-def _credit(probs: FloatArray, truth: AnyArray) -> FloatArray:
-    """Share of a right answer that each row earns; classes tied within 1e-6 share it."""
-    tied = probs >= probs.max(axis=1, keepdims=True) - TIE_TOLERANCE
-    result: FloatArray = tied[np.arange(len(truth)), truth] / tied.sum(axis=1)
+def credit(probabilities: FloatArray, gold: IntArray) -> FloatArray:
+    """Share of a right answer that each row earns; classes tied within 1e-6 share it.
+
+    Parameters
+    ----------
+    probabilities : float64[n, k]
+    gold : int64[n]
+        True class of every row.
+
+    Returns
+    -------
+    float64[n]
+    """
+    tied = probabilities >= probabilities.max(axis=1, keepdims=True) - TIE_TOLERANCE
+    result: FloatArray = tied[np.arange(len(gold)), gold] / tied.sum(axis=1)
     return result
+
+
+def record_losses(probabilities: FloatArray, gold: IntArray) -> FloatArray:
+    """Negative log-probability of the true class of each row in nats, clipped at 1e-12.
+
+    Parameters, returns: as for `credit`.
+    """
+    right = probabilities[np.arange(len(gold)), gold]
+    losses: FloatArray = -np.log(np.clip(right, LOG_CLIP, 1.0))
+    return losses
+
+
+def squared_errors(probabilities: FloatArray, gold: IntArray) -> FloatArray:
+    """Squared distance between probabilities and truth of each row, summed over classes.
+
+    Parameters, returns: as for `credit`.
+    """
+    distance = probabilities.copy()
+    distance[np.arange(len(gold)), gold] -= 1.0
+    errors: FloatArray = (distance**2).sum(axis=1)
+    return errors
 
 
 def accuracy(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = None) -> float:
@@ -62,8 +101,7 @@ def accuracy(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None 
     VotesError
         Shapes that do not fit, gold out of range, or no known gold.
     """
-    probs, truth, weights = _checked(probabilities, gold, counts)
-    return float(weights @ _credit(probs, truth))
+    return _mean_of(credit, probabilities, gold, counts)
 
 
 def log_loss(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = None) -> float:
@@ -71,9 +109,7 @@ def log_loss(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None 
 
     Parameters, errors: as for `accuracy`.
     """
-    probs, truth, weights = _checked(probabilities, gold, counts)
-    right = probs[np.arange(len(truth)), truth]
-    return float(weights @ -np.log(np.clip(right, LOG_CLIP, 1.0)))
+    return _mean_of(record_losses, probabilities, gold, counts)
 
 
 def brier(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = None) -> float:
@@ -85,10 +121,17 @@ def brier(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = N
     -----
     Source: Brier, "Verification of forecasts expressed in terms of probability", 1950.
     """
-    probs, truth, weights = _checked(probabilities, gold, counts)
-    distance = probs.copy()
-    distance[np.arange(len(truth)), truth] -= 1.0
-    return float(weights @ (distance**2).sum(axis=1))
+    return _mean_of(squared_errors, probabilities, gold, counts)
+
+
+def _mean_of(
+    per_row: Callable[[FloatArray, IntArray], FloatArray],
+    probabilities: FloatArray,
+    gold: AnyArray,
+    counts: AnyArray | None,
+) -> float:
+    probs, truth, records = judged_rows(probabilities, gold, counts)
+    return float((records / records.sum()) @ per_row(probs, truth))
 
 
 def ece(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = None) -> float:
@@ -100,10 +143,10 @@ def ece(probabilities: FloatArray, gold: AnyArray, counts: AnyArray | None = Non
     -----
     Source: Guo et al., "On calibration of modern neural networks", 2017, equation 3.
     """
-    probs, truth, weights = _checked(probabilities, gold, counts)
+    probs, truth, records = judged_rows(probabilities, gold, counts)
     confidence = probs.max(axis=1)
     bins = np.clip((confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
-    gap = weights * (_credit(probs, truth) - confidence)
+    gap = records / records.sum() * (credit(probs, truth) - confidence)
     return float(np.abs(np.bincount(bins, weights=gap, minlength=ECE_BINS)).sum())
 
 

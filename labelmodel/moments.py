@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import IntArray
+from labelmodel.blocks import vote_incidence
 from labelmodel.errors import VotesError
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Statistics
@@ -41,20 +41,22 @@ def moment_counts(block: PatternTable) -> Statistics:
     gold = np.zeros(k, dtype=np.int64)
     known = block.gold >= 0
     np.add.at(gold, block.gold[known], block.counts[known])
-    pairs = _pairs(block).reshape(m, k, m, k)
+    pairs = vote_pairs(block).toarray().reshape(m, k, m, k)
     records = block.counts.sum(keepdims=True)
     return Statistics(STAGE, {"pairs": pairs, "gold": gold, "records": records})
 
 
-def _pairs(block: PatternTable) -> IntArray:
+def vote_pairs(block: PatternTable) -> sparse.csr_matrix:
+    """Records for each two votes that they have together; sums over blocks are exact.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix of int64[m * k, m * k]
+        Entry [a * k + v, b * k + w]: records on which source a votes v and source b votes w.
+    """
     side = block.n_lfs * block.n_classes
-    if not len(block.lfs):
-        return np.zeros((side, side), dtype=np.int64)
-    columns = vote_cells(block).astype(np.int64)
-    shape = (len(block), side)
-    ones = np.ones(len(columns), dtype=np.int64)
-    votes = sparse.csr_matrix((ones, columns, block.indptr), shape=shape)
-    weighted = sparse.csr_matrix(
-        (np.repeat(block.counts, block.n_votes), columns, block.indptr), shape=shape
-    )
-    return np.asarray(sparse.csr_matrix(votes.T @ weighted).toarray())
+    votes = vote_incidence(block, vote_cells(block), side, np.int64)
+    weighted = votes.copy()
+    weighted.data = np.repeat(block.counts, block.n_votes)
+    pairs: sparse.csr_matrix = (votes.T @ weighted).tocsr()
+    return pairs

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from labelmodel.calibrated import CalibratedModel
 from labelmodel.errors import LabelModelError, ParametersError
 from labelmodel.models import MODELS
-from labelmodel.plain_data import array_from_plain, from_plain, to_plain
+from labelmodel.plain_data import from_plain, to_plain, value_from_plain
 from labelmodel.staged import StagedModel
 
 FORMAT = "labelmodel"
@@ -19,7 +20,7 @@ VERSION = 2
 
 # Any: the values of a JSON document before they are checked; the state of whatever model.
 Document = dict[str, Any]
-AnyModel = StagedModel[Any]
+AnyModel = StagedModel[Any] | CalibratedModel
 
 
 def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]) -> str:
@@ -27,8 +28,8 @@ def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]
 
     Parameters
     ----------
-    model : StagedModel
-        One of `MODELS`.
+    model : StagedModel or CalibratedModel
+        One of `MODELS`, or a calibrated one of them.
     lf_names : sequence of str
         Name of each LF in the order of their numbers.
     class_names : sequence of str
@@ -52,18 +53,21 @@ def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]
             f"{len(lf_names)} LF names and {len(class_names)} class names for a model of "
             f"{model.n_lfs_} LFs and {model.n_classes_} classes"
         )
+    base = model.model_ if isinstance(model, CalibratedModel) else model
     names_of = {kind: name for name, kind in MODELS.items()}
-    if type(model) not in names_of:
-        raise ParametersError(f"{type(model).__name__} is none of the models {sorted(MODELS)}")
+    if not isinstance(base, StagedModel) or type(base) not in names_of:
+        raise ParametersError(f"{type(base).__name__} is none of the models {sorted(MODELS)}")
     document: Document = {
         "format": FORMAT,
         "version": VERSION,
-        "model": names_of[type(model)],
-        "params": {name: to_plain(value) for name, value in model.get_params().items()},
+        "model": names_of[type(base)],
+        "params": {name: to_plain(value) for name, value in base.get_params().items()},
         "classes": list(class_names),
         "lfs": list(lf_names),
-        "state": to_plain(model.state_),
+        "state": to_plain(base.state_),
     }
+    if isinstance(model, CalibratedModel):
+        document["calibration"] = model.calibration_to_plain()
     document["digest"] = _digest(document)
     return _canonical(document)
 
@@ -132,12 +136,11 @@ def _model(document: Document) -> AnyModel:
             f"names of {len(document['lfs'])} LFs and {len(document['classes'])} classes for a "
             f"state of {state.n_lfs} and {state.n_classes}"
         )
-    params: Document = {
-        name: array_from_plain(value) if isinstance(value, dict) else value
-        for name, value in document["params"].items()
-    }
+    params = {name: value_from_plain(value) for name, value in document["params"].items()}
     model = kind(**params).set_state(state)
     model.workers_, model.classes_ = np.array(document["lfs"]), np.array(document["classes"])
+    if "calibration" in document:
+        return CalibratedModel.from_plain(model, document["calibration"])
     return model
 
 

@@ -39,8 +39,12 @@ def to_plain(value: Any) -> Plain:
     return value
 
 
-def array_from_plain(plain: Plain) -> AnyArray:
-    """Array that `to_plain` wrote."""
+def value_from_plain(plain: Plain) -> Any:
+    """Value that `to_plain` wrote, other than a dataclass."""
+    return _value(None, plain)
+
+
+def _array(plain: Plain) -> AnyArray:
     values = plain["values"]
     if plain["dtype"].startswith("float"):
         values = [np.nan if value is None else value for value in values]
@@ -66,10 +70,10 @@ def from_plain(kind: type[DataclassT], plain: Plain) -> DataclassT:
 
 def _value(hint: Any, plain: Plain) -> Any:
     if isinstance(plain, list):
-        return tuple(plain)
+        return tuple(_value(None, item) for item in plain)
     if not isinstance(plain, dict):
         return plain
     for kind in (hint, *get_args(hint)):
         if is_dataclass(kind) and isinstance(kind, type):
             return from_plain(kind, plain)
-    return array_from_plain(plain)
+    return _array(plain)

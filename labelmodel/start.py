@@ -14,8 +14,18 @@ MIN_CROWD = 8.0
 MULTI_CLASS_SHARE = 0.95
 
 
-def start_counts(covered: PatternTable, gold_uncovered: IntArray) -> Statistics:
+def start_counts(
+    covered: PatternTable,
+    gold_uncovered: IntArray,
+    source_weights: FloatArray | None = None,
+) -> Statistics:
     """Statistics of stage "start" over covered patterns.
+
+    Parameters
+    ----------
+    covered : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts for `majority`; 1 by default.
 
     Returns
     -------
@@ -24,7 +34,8 @@ def start_counts(covered: PatternTable, gold_uncovered: IntArray) -> Statistics:
         `majority` [k] in fixed point.
     """
     k = covered.n_classes
-    weighted = quantize(majority_winners(covered)) if len(covered) else np.zeros((0, k), np.int64)
+    winners = majority_winners(covered, source_weights)
+    weighted = quantize(winners) if len(covered) else np.zeros((0, k), np.int64)
     conflicting = (class_votes(covered) > 0).sum(axis=1) > 1
     sums: dict[str, IntArray] = {
         "records": covered.counts.sum(keepdims=True),
@@ -63,18 +74,22 @@ def multi_class_sources(votes: IntArray) -> BoolArray:
     return result
 
 
-def choose_regime(votes: IntArray) -> Regime:
+def choose_regime(votes: IntArray, source_weights: FloatArray | None = None) -> Regime:
     """Tell labeling functions from a crowd by how they vote (docs/labelmodel.md, regime).
 
     Parameters
     ----------
     votes : int64[m, k]
         Votes of each source for each class.
+    source_weights : float64[m], optional
+        What a vote of each source counts; 1 by default.
     """
     per_source: FloatArray = votes.sum(axis=1).astype(np.float64)
-    total = float(per_source.sum())
+    weighted = per_source if source_weights is None else source_weights * per_source
+    total = float(weighted.sum())
     if total == 0.0:
         return "lf"
-    by_multi = float(per_source[multi_class_sources(votes)].sum())
-    effective = total**2 / float((per_source**2).sum())
+    by_multi = float(weighted[multi_class_sources(votes)].sum())
+    # A group of copies, each of weight 1 / e, is one source of their votes.
+    effective = total**2 / float((weighted * per_source).sum())
     return "crowd" if by_multi >= 0.5 * total and effective >= MIN_CROWD else "lf"

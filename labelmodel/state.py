@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Literal
 
 import numpy as np
+from scipy import sparse
 
 from labelmodel.arrays import (
     AnyArray,
@@ -26,6 +28,7 @@ from labelmodel.vote_index import VoteIndex, no_votes
 
 Stage = Literal["start", "em", "rho", "report", "done"]
 Regime = Literal["lf", "crowd"]
+Dependence = Literal["near_duplicates"]
 
 ABSTAIN_WEIGHT = 0.25
 
@@ -43,11 +46,14 @@ class Statistics:
         is zero.
     gold : PatternTable or None
         Patterns of the records with gold for the fit, gathered at stage "start".
+    pairs : scipy.sparse.csr_matrix of int64[m * k, m * k] or None
+        `dependence.pair_counts` at stage "start", where near-duplicates are looked for.
     """
 
     stage: str
     sums: Mapping[str, IntArray] = field(default_factory=dict)
     gold: PatternTable | None = None
+    pairs: sparse.csr_matrix | None = None
 
     def __add__(self, other: Statistics) -> Statistics:
         """Statistics of both blocks together.
@@ -66,7 +72,13 @@ class Statistics:
         for name, array in other.sums.items():
             sums[name] = sums[name] + array if name in sums else array
         tables = [table for table in (self.gold, other.gold) if table is not None]
-        return Statistics(self.stage, sums, merge_patterns(tables) if tables else None)
+        pairs = [counts for counts in (self.pairs, other.pairs) if counts is not None]
+        return Statistics(
+            self.stage,
+            sums,
+            merge_patterns(tables) if tables else None,
+            reduce(add, pairs) if pairs else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,12 @@ class Parameters:
         Records with a vote.
     gold : PatternTable
         Patterns of the records with gold, which the final posteriors take in.
+    dependence : {"near_duplicates"} or None
+        Whether copied sources are looked for and counted down.
+    source_weights : float64[m] or None
+        What a vote of each source counts; None where no source is a near-duplicate of another.
+    duplicate_groups : tuple of tuples of int
+        Sources that vote as copies of each other.
     lf_precision : float64[m]
         Posterior-weighted share of each LF's votes that are right; nan without votes.
     warnings : tuple of str
@@ -135,6 +153,9 @@ class Parameters:
     multi_class: BoolArray
     gold: PatternTable
     pooled_confusion: FloatArray | None = None
+    dependence: Dependence | None = "near_duplicates"
+    source_weights: FloatArray | None = None
+    duplicate_groups: tuple[tuple[int, ...], ...] = ()
     previous: Parameters | None = None
     vote_mass: FloatArray | None = None
     source_mass: FloatArray | None = None
@@ -154,12 +175,12 @@ class Parameters:
     def log_abstain(self) -> FloatArray:
         """LF regime: what abstaining adds to the log-probability of a class, float64[m, k]."""
         logs: FloatArray = ABSTAIN_WEIGHT * np.log1p(-self.index.by_lf(self.emissions))
-        return logs
+        return self._weighted(logs, np.arange(self.n_lfs))
 
     @cached_property
     def log_votes(self) -> FloatArray:
         """What each vote adds to the log-probability of each class, float64[S, k]."""
-        return np.log(self.emissions)
+        return self._weighted(np.log(self.emissions), self.index.lfs)
 
     def log_unseen(self, lfs: IntArray, labels: IntArray) -> FloatArray:
         """What votes that the fit never saw add, float64[u, k].
@@ -168,12 +189,13 @@ class Parameters:
         a new function would have.
         """
         if self.pooled_confusion is not None:
-            return np.log(self.pooled_confusion[labels])
+            return self._weighted(np.log(self.pooled_confusion[labels]), lfs)
         single, multi = (
             np.log(unseen_precision(self.class_balance, several) / self.class_balance)
             for several in (False, True)
         )
-        return np.where(self.multi_class[lfs][:, None], multi[labels], single[labels])
+        logs = np.where(self.multi_class[lfs][:, None], multi[labels], single[labels])
+        return self._weighted(logs, lfs)
 
     def log_votes_of(self, lfs: AnyArray, labels: AnyArray) -> FloatArray:
         """What these votes add, whether the fit saw them or not; int[v] twice -> float64[v, k]."""
@@ -181,6 +203,10 @@ class Parameters:
         rows = self.log_unseen(lfs, labels)
         rows[numbers >= 0] = self.log_votes[numbers[numbers >= 0]]
         return rows
+
+    def _weighted(self, logs: FloatArray, lfs: AnyArray) -> FloatArray:
+        """Rows of logarithms times the weight of their sources; float64[n, k], int[n]."""
+        return logs if self.source_weights is None else self.source_weights[lfs, None] * logs
 
     @cached_property
     def gold_index(self) -> tuple[PatternTable, HashArray, IntArray]:
@@ -207,7 +233,10 @@ def unseen_precision(class_balance: FloatArray, multi_class: bool) -> FloatArray
 
 
 def initial_parameters(
-    n_lfs: int, n_classes: int, class_balance: FloatArray | None = None
+    n_lfs: int,
+    n_classes: int,
+    class_balance: FloatArray | None = None,
+    dependence: Dependence | None = "near_duplicates",
 ) -> Parameters:
     """Parameters before any statistics; the class balance is learned where it is not given."""
     nothing = np.zeros((0, n_classes))
@@ -227,4 +256,5 @@ def initial_parameters(
         prior_weights=np.zeros(n_lfs),
         multi_class=np.zeros(n_lfs, dtype=np.bool_),
         gold=empty(n_lfs, n_classes),
+        dependence=dependence,
     )

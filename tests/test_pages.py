@@ -12,7 +12,12 @@ import yaml
 from labelmill.jobfile import load_job
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ["howto/keywords-and-regexes.md", "howto/combinations.md", "howto/python-functions.md"]
+PAGES = [
+    "howto/keywords-and-regexes.md",
+    "howto/combinations.md",
+    "howto/python-functions.md",
+    "howto/label-models.md",
+]
 BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
@@ -30,6 +35,7 @@ def test_code_of_the_page_does_what_it_shows(page, tmp_path, monkeypatch):
             exec(compile(code, str(tmp_path / "page.py"), "exec"), names)
         elif language == "pycon":
             examples = doctest.DocTestParser().get_doctest(code, names, page, page, 0)
+            examples.globs = names  # what a block assigns is there in the next
             runner.run(examples, clear_globs=False)
             shown += len(examples.examples)
     assert runner.summarize().failed == 0

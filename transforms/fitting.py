@@ -19,6 +19,8 @@ from labelmill.votes import LFTable
 from labelmodel import LabelModelError, LabelModelWarning, MajorityVote, analyse, score
 from labelmodel.analysis import LFAnalysis
 from labelmodel.arrays import FloatArray
+from labelmodel.base import BaseLabelModel
+from labelmodel.dependence import NEAR_DUPLICATES
 from labelmodel.diagnostics import NEVER_PREDICTED, NEVER_VOTED
 from labelmodel.errors import ParametersError
 from labelmodel.models import MODELS
@@ -139,7 +141,7 @@ def result_of(
     return FitResult(parameters, tuple(dropped), describe(model, looked, table, spec, dropped))
 
 
-def load_model(fit: FitResult, table: LFTable) -> Model:
+def load_model(fit: FitResult, table: LFTable) -> BaseLabelModel:
     """Return the fitted model in `fit`.
 
     Raises:
@@ -218,11 +220,15 @@ def _warnings(model: Model, table: LFTable, silent: int) -> list[str]:
 
 
 def _with_names(warning: str, table: LFTable) -> str:
-    """Return a warning of the model's with the names of classes in place of their indices."""
-    if not warning.startswith(NEVER_PREDICTED):
-        return warning
-    indices = warning.removeprefix(NEVER_PREDICTED).split(", ")
-    return NEVER_PREDICTED + ", ".join(table.class_names[int(index)] for index in indices)
+    """Return a warning of the model's with names in place of indices of classes or functions."""
+    for beginning, names in (
+        (NEVER_PREDICTED, table.class_names),
+        (NEAR_DUPLICATES, table.names),
+    ):
+        if warning.startswith(beginning):
+            indices = warning.removeprefix(beginning).split(", ")
+            return beginning + ", ".join(names[int(index)] for index in indices)
+    return warning
 
 
 def _gold_scores(looked: Looked, model: Model) -> dict[str, Any] | None:

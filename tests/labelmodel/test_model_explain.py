@@ -41,3 +41,17 @@ def test_a_record_without_votes_is_explained_by_the_prior():
     assert np.array_equal(terms.posterior, model.uncovered_balance_)
     assert np.allclose(softmax(terms.total[None])[0], model.uncovered_balance_)
     assert (terms.adjustment == 0).all()
+
+
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+def test_exported_rows_add_up_to_the_posterior_log_odds(simulate):
+    votes, _ = simulate(n=200)
+    model = LabelModel(3).fit(votes)
+    terms = explained(model, votes[0])
+    names = [f"lf{j}" for j in range(votes.shape[1])]
+    *parts, total = terms.rows(names, ["a", "b", "c"])
+    assert [part["term"] for part in parts[1:-2]] == [names[lf] for lf in terms.lfs]
+    assert total["term"] == "total"
+    log_odds = np.log(terms.posterior[1] / terms.posterior[0])
+    for row in (total, {name: sum(part[name] for part in parts) for name in "abc"}):
+        assert row["b"] - row["a"] == pytest.approx(log_odds, abs=1e-9)

@@ -1,0 +1,369 @@
+"""Near-duplicate sources: found from pairs of votes, and how little each of them then counts.
+
+Two sources that are right often agree often. What makes them copies is agreement beyond that, so
+each pair that votes nearly alike is held against the sources outside its group: how each of the
+two agrees with those says how much of their own agreement the truth explains (the method of
+triplets). Only near-duplicates are acted on; weaker dependence is left to the model's constants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from labelmodel.arrays import BoolArray, FloatArray, IntArray, bin_sums
+from labelmodel.moments import vote_pairs
+from labelmodel.patterns import PatternTable
+from labelmodel.start import choose_regime
+from labelmodel.state import Regime
+
+NEAR_DUPLICATES = "labeling functions that vote as copies of each other count about as one: "
+"""How the warning begins that goes on with LF numbers, for callers that know the names."""
+
+ALIKE = 0.8
+IDENTICAL = 0.98
+IDENTICAL_UNTOLD = 0.95
+MAX_COVERAGE = 0.9
+MIN_TOGETHER = 30
+MIN_UNEXPLAINED = 0.7
+OWN_EVIDENCE = 0.35
+FALSE_ALARMS = 0.001
+OUTSIDERS_Z = 3.0
+MARGIN_Z = 2.0
+ALL_PAIRS_SOURCES = 5_000
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Sources that vote as copies of each other do.
+
+    Attributes
+    ----------
+    groups : tuple of tuples of int
+        Sources of each group, ascending; groups by their first source.
+    weights : float64[m]
+        1 outside groups. In a group of e of the m sources that vote 1 / (1 + (e - 1) r), r the
+        mean share of the pairs' agreement that the truth leaves unexplained, so that e exact
+        copies count as one; but (1 + .35 (1 - e/m)^2) / e at least.
+    alike : int64[q, 2]
+        Pairs that vote nearly alike and are not copies for all that can be told.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    weights: FloatArray
+    alike: IntArray
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a report should say of it."""
+        found = [
+            f"{NEAR_DUPLICATES}{', '.join(str(source) for source in group)}"
+            for group in self.groups
+        ]
+        if len(self.alike):
+            found.append(
+                f"{len(self.alike)} pairs of sources vote nearly alike, which their accuracy may "
+                "explain: they count in full"
+            )
+        return tuple(found)
+
+
+def pair_counts(table: PatternTable) -> sparse.csr_matrix:
+    """`vote_pairs` of a block for `find_near_duplicates`, int64[m * k, m * k].
+
+    Above 5,000 sources the patterns of the smallest row hashes stand for all, a share of
+    (5,000 / m)**2 of them: the pairs grow with the square of the sources.
+    """
+    share = _sampled_share(table.n_lfs)
+    if share < 1.0:
+        table = table.take(table.row_hash() < np.uint64(int(share * 2.0**64)))
+    return vote_pairs(table)
+
+
+def _sampled_share(n_sources: int) -> float:
+    return min(1.0, (ALL_PAIRS_SOURCES / max(n_sources, 1)) ** 2)
+
+
+def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int) -> NearDuplicates:
+    """Find the sources that agree as copies do, beyond what their accuracy explains.
+
+    Parameters
+    ----------
+    pairs : scipy.sparse.csr_matrix of int64[m * k, m * k]
+        `pair_counts` of all covered records.
+    n_classes : int
+        k.
+    records : int
+        Covered records, those that `pair_counts` left out included.
+
+    Returns
+    -------
+    NearDuplicates
+
+    Notes
+    -----
+    Votes are coded as corners of a simplex (inner product 1 for like, -1 / (k - 1) for unlike
+    votes, 0 with an abstain). Given the class, covariances of independent sources factor,
+    C_ab = s_a s_b, and s_a = C_aO / sqrt(C_OO) by the sources O outside the group (Parisi et
+    al., "Ranking and combining multiple predictors without labeled data", 2014, equation 5;
+    Fu et al., "Fast and three-rious", 2020, section 3). A pair is a near-duplicate when it
+    agrees on .8 of the records that either votes on, at least 30; when at least .7 of the
+    agreement left to explain, (C_ab - s_a s_b) / (sqrt(C_aa C_bb) - s_a s_b), is unexplained,
+    with two standard errors of s to the pair's benefit; and when the excess is significant at
+    .001 over all pairs (Bonferroni). Labeling functions that abstain on a tenth of the records are
+    copies in any case when they are the same on .98 of the others: what a function abstains on
+    is too much its own to be hit upon twice. Where the sources outside do not agree among
+    themselves, the truth cannot be told from a copied error: then .95 does for such functions,
+    and annotators, or functions that always vote, never are copies. Not voting is a vote of its
+    own for labeling functions and not for a crowd; which of the two it is, is decided with each
+    group of candidates as one source.
+    """
+    moments = _Moments.of(pairs, n_classes, records, "lf")
+    alike = moments.nearly_alike()
+    m = moments.n_sources
+    component = _components(m, moments.first[alike], moments.second[alike])
+    # Copies of one function must not look like a crowd: each group counts as one source.
+    as_one = 1.0 / np.bincount(component, minlength=1)[component]
+    votes = pairs.diagonal().reshape(m, n_classes)
+    if choose_regime(votes, as_one) == "crowd":
+        moments = _Moments.of(pairs, n_classes, records, "crowd")
+    unexplained = np.zeros(len(alike))
+    for label in np.unique(component[moments.first[alike]]):
+        members = component == label
+        inside = np.flatnonzero(members[moments.first[alike]])
+        unexplained[inside] = moments.unexplained(alike[inside], members)
+    copies = unexplained >= MIN_UNEXPLAINED
+    first, second = moments.first[alike], moments.second[alike]
+    groups = _components(m, first[copies], second[copies])
+    share = bin_sums(groups[first[copies]], np.minimum(unexplained[copies], 1.0), m)
+    size = np.bincount(groups, minlength=m)
+    mean_share = share / np.maximum(size * (size - 1) / 2, 1)
+    apart = groups[first] != groups[second]
+    return NearDuplicates(
+        groups=_listed(groups, size),
+        weights=_weights(size, mean_share, int(np.count_nonzero(votes.any(axis=1))))[groups],
+        alike=np.column_stack([first[apart], second[apart]]),
+    )
+
+
+def _weights(size: IntArray, mean_share: FloatArray, n_voting: int) -> FloatArray:
+    """Weight of each source in groups of these sizes, float64[groups].
+
+    A group that is a small part of all sources cannot outvote the others, so there the copies
+    keep a little evidence of their own.
+    """
+    as_one = 1.0 / (1.0 + (size - 1) * mean_share)
+    of_all = np.minimum(size / max(n_voting, 1), 1.0)
+    least = (1.0 + OWN_EVIDENCE * (1.0 - of_all) ** 2) / np.maximum(size, 1)
+    weights: FloatArray = np.where(size > 1, np.maximum(as_one, least), 1.0)
+    return weights
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """What the pairs of votes say of each pair of sources that ever votes together.
+
+    Attributes
+    ----------
+    first, second : int64[q]
+        Sources of each pair, first < second.
+    together : float64[q]
+        Records on which both vote.
+    alike : float64[q]
+        Records on which they agree, as a share of those on which either votes.
+    similarity, expected : float64[q]
+        Sum over records of the inner product of the votes, and what independence expects.
+    weight : float64[q]
+        Records that the covariance is a mean over: all, or for a crowd those of both.
+    error : float64[q]
+        Variance of `similarity` under independence.
+    mean : float64[m, k]
+        Share of each vote: of the records, or for a crowd of the source's votes.
+    variance : float64[m]
+        C_aa.
+    records : float
+        Covered records counted in the pairs.
+    regime : {"lf", "crowd"}
+    """
+
+    first: IntArray
+    second: IntArray
+    together: FloatArray
+    alike: FloatArray
+    similarity: FloatArray
+    expected: FloatArray
+    weight: FloatArray
+    error: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    records: float
+    regime: Regime
+
+    @property
+    def n_sources(self) -> int:
+        return len(self.mean)
+
+    @classmethod
+    def of(cls, pairs: sparse.csr_matrix, n_classes: int, records: int, regime: Regime) -> _Moments:
+        k, m = n_classes, pairs.shape[0] // n_classes
+        votes = pairs.diagonal().reshape(m, k).astype(np.float64)
+        total = votes.sum(axis=1)
+        entries = pairs.tocoo()
+        above = np.flatnonzero(entries.row // k < entries.col // k)
+        row, column = entries.row[above].astype(np.int64), entries.col[above].astype(np.int64)
+        keys, position = np.unique(row // k * m + column // k, return_inverse=True)
+        counts = entries.data[above]
+        together = bin_sums(position, counts, len(keys))
+        agreed = np.where(row % k == column % k, counts, 0)
+        agree = bin_sums(position, agreed, len(keys))
+        first, second = keys // max(m, 1), keys % max(m, 1)
+        crowd = regime == "crowd"
+        counted = max(records, 1) * _sampled_share(m)
+        mean = votes / (np.maximum(total, 1.0)[:, None] if crowd else counted)
+        variance = mean.sum(axis=1) - _inner(mean, mean)
+        weight = together if crowd else np.full(len(keys), counted)
+        return cls(
+            first=first,
+            second=second,
+            together=together,
+            alike=agree / (total[first] + total[second] - together),
+            similarity=agree - (together - agree) / (k - 1),
+            expected=weight * _inner(mean[first], mean[second]),
+            weight=weight,
+            error=weight * variance[first] * variance[second],
+            mean=mean,
+            variance=variance,
+            records=counted,
+            regime=regime,
+        )
+
+    def nearly_alike(self) -> IntArray:
+        """Pairs that may be near-duplicates, int64[c]."""
+        return np.flatnonzero((self.alike >= ALIKE) & (self.together >= MIN_TOGETHER))
+
+    def unexplained(self, chosen: IntArray, members: BoolArray) -> FloatArray:
+        """Share of the agreement of some pairs of a group that the truth does not explain.
+
+        Parameters
+        ----------
+        chosen : int64[c]
+            Pairs whose sources are in the group.
+        members : bool[m]
+            Sources of the group; all others are held against it.
+
+        Returns
+        -------
+        float64[c]
+            0 where the excess is not significant.
+        """
+        loading = self._loadings(members)
+        identical = IDENTICAL if loading is not None else IDENTICAL_UNTOLD
+        first, second = self.first[chosen], self.second[chosen]
+        coverage = np.maximum(self.mean.sum(axis=1)[first], self.mean.sum(axis=1)[second])
+        # In a crowd the coverage here is 1: a source that did not vote was not asked.
+        same = (self.alike[chosen] >= identical) & (coverage <= MAX_COVERAGE)
+        if loading is None:
+            untold: FloatArray = same.astype(np.float64)
+            return untold
+        explained = loading[first] * loading[second]
+        most = np.sqrt(self.variance[first] * self.variance[second])
+        covariance = (self.similarity[chosen] - self.expected[chosen]) / self.weight[chosen]
+        excess = covariance - explained
+        left = most - explained
+        level = NormalDist().inv_cdf(1.0 - FALSE_ALARMS / max(len(self.first), 1))
+        error = np.sqrt(self._variance_of(chosen, explained) / self.weight[chosen])
+        significant = (excess > level * error) & (left > 1e-9)
+        share = np.where(significant, excess / np.where(left > 1e-9, left, 1.0), 0.0)
+        found: FloatArray = np.where(same, 1.0, share)
+        return found
+
+    def _variance_of(self, chosen: IntArray, explained: FloatArray) -> FloatArray:
+        """Variance of a record's inner product where it has what the truth explains, float64[c].
+
+        The product is 1 where the votes agree and -1 / (k - 1) where they do not, so its mean
+        and the share of records with both votes give its variance.
+        """
+        k, weight = self.mean.shape[1], self.weight[chosen]
+        both = self.together[chosen] / weight
+        mean = np.minimum(explained + self.expected[chosen] / weight, both)
+        agree = np.maximum(((k - 1) * mean + both) / k, 0.0)
+        square = agree + (both - agree) / (k - 1) ** 2
+        variance: FloatArray = np.maximum(square - mean**2, 0.0)
+        return variance
+
+    def _loadings(self, members: BoolArray) -> FloatArray | None:
+        """Loading s of each member on the truth by the others, float64[m]; None if unknown.
+
+        Two standard errors are added, so that the truth explains rather too much.
+        """
+        others = ~members & (self.variance > 0.0)
+        mutual, weight, error = self._sums_among(others)
+        if weight <= 0.0 or mutual <= OUTSIDERS_Z * np.sqrt(error):
+            return None
+        common = np.sqrt(mutual / weight)
+        covariance, weights, errors = self._sums_with(others)
+        upper = (covariance + MARGIN_Z * np.sqrt(errors)) / np.maximum(weights, 1.0) / common
+        highest = np.sqrt(self.variance)
+        # Of a source that meets no outsider nothing is known: the truth may explain all of it.
+        return np.where(weights > 0.0, np.clip(upper, 0.0, highest), highest)
+
+    def _sums_among(self, others: BoolArray) -> tuple[float, float, float]:
+        """Sums over the pairs of some sources of covariance, weight and squared error."""
+        rows = others[self.first] & others[self.second]
+        similarity = float(self.similarity[rows].sum())
+        if self.regime == "crowd":
+            weight, expected, error = self.weight[rows], self.expected[rows], self.error[rows]
+            return similarity - float(expected.sum()), float(weight.sum()), float(error.sum())
+        mean, spread, n = self.mean[others], self.variance[others], int(others.sum())
+        total = mean.sum(axis=0)
+        expected_sum = (_inner(total, total) - _inner(mean, mean).sum()) / 2.0
+        return (
+            similarity - self.records * float(expected_sum),
+            self.records * n * (n - 1) / 2.0,
+            self.records * float(spread.sum() ** 2 - (spread**2).sum()) / 2.0,
+        )
+
+    def _sums_with(self, others: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sums for each source, float64[m], over the pairs it forms with some others."""
+        m = self.n_sources
+        ends = [(self.first, self.second), (self.second, self.first)]
+        met = [(mine, others[theirs]) for mine, theirs in ends]
+
+        def total(values: FloatArray) -> FloatArray:
+            sums = np.zeros(m)
+            for mine, rows in met:
+                sums += bin_sums(mine[rows], values[rows], m)
+            return sums
+
+        if self.regime == "crowd":
+            covariance = total(self.similarity - self.expected)
+            return covariance, total(self.weight), total(self.error)
+        outside = self.mean[others].sum(axis=0)[None, :]
+        covariance = total(self.similarity) - self.records * _inner(self.mean, outside)
+        weight = np.full(m, self.records * int(others.sum()))
+        return covariance, weight, self.records * self.variance * self.variance[others].sum()
+
+
+def _inner(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Inner product of vote shares in simplex code, over the last axis."""
+    k = left.shape[-1]
+    like = (left * right).sum(axis=-1)
+    result: FloatArray = (k * like - left.sum(axis=-1) * right.sum(axis=-1)) / (k - 1)
+    return result
+
+
+def _components(n_sources: int, first: IntArray, second: IntArray) -> IntArray:
+    graph = sparse.coo_matrix(
+        (np.ones(len(first), dtype=np.int8), (first, second)), shape=(n_sources, n_sources)
+    )
+    labels: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
+    return labels
+
+
+def _listed(groups: IntArray, size: IntArray) -> tuple[tuple[int, ...], ...]:
+    found = [tuple(np.flatnonzero(groups == label).tolist()) for label in np.flatnonzero(size > 1)]
+    return tuple(sorted(found))
