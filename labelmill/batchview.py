@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import copy
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from labelmill.records import ID, EditableRecord, Record, iterate_records
+
+
+class Phase(IntEnum):
+    """What is being done with a batch."""
+
+    LOADING = 0
+    """Modules, resources, models, the records themselves."""
+    PREPROCESSING = 1
+    """A preprocessor, one record after the other."""
+    MAPPING = 2
+    """A preprocessor has several records at once."""
+    CALLING = 3
+    """The function, one record after the other."""
+    BATCH = 4
+    """The function has several records at once."""
+    ENDED = 5
+    """The results are there, and are made codes and an answer."""
 
 
 class Watch(Protocol):
@@ -20,8 +39,8 @@ class Watch(Protocol):
     def every_record(self) -> bool:
         """Whether it wants to be told of each record, one by one, before it is seen."""
 
-    def ready(self) -> None:
-        """Everything is loaded: from here on, time is spent on records."""
+    def enters(self, phase: Phase) -> None:
+        """What follows is of another kind, with a time of its own."""
 
     def sees(self, row: int) -> None:
         """A record is about to be seen."""
@@ -77,16 +96,33 @@ class BatchView:
             self._chains[key] = done
         return self._chains[key]
 
+    def enter(self, phase: Phase) -> None:
+        """Tell who watches what follows."""
+        if self.watch is not None:
+            self.watch.enters(phase)
+
     def _fill(self, done: list[Any], before: list[Any], step: Callable[[Any], Any]) -> None:
-        if self.watch is not None and self.watch.every_record:
+        watch, size = self.watch, _FIRST_TOGETHER
+        if watch is not None and watch.every_record:
+            self.enter(Phase.PREPROCESSING)
             for row, x in enumerate(before):
-                self.watch.sees(row)
+                watch.sees(row)
                 done.append(_try(step, x))
             return
-        for start in range(0, len(before), _MAPPED_TOGETHER):
-            part = before[start : start + _MAPPED_TOGETHER]
-            mapped = _map_batch(step, part)
-            done.extend(mapped if mapped is not None else (_try(step, x) for x in part))
+        maps = hasattr(step, "map_batch")
+        while len(done) < len(before):
+            part = before[len(done) : len(done) + size] if maps else before
+            began = time.perf_counter()
+            if maps:
+                self.enter(Phase.MAPPING)
+            mapped = _map_batch(step, part) if maps else None
+            if mapped is None:
+                self.enter(Phase.PREPROCESSING)
+                mapped = (_try(step, x) for x in part)
+            done.extend(mapped)
+            spent = time.perf_counter() - began
+            fitting = int(_TOGETHER_SECONDS * len(part) / max(spent, 1e-9))
+            size = min(max(fitting, _FIRST_TOGETHER), _MOST_TOGETHER)
 
 
 def is_ctrl_c(error: BaseException) -> bool:
@@ -103,8 +139,9 @@ class FailedRecord:
     error: BaseException
 
 
-_MAPPED_TOGETHER = 256
-"""Records that `map_batch` gets at once: the time limit counts from one such call to the next."""
+_FIRST_TOGETHER, _MOST_TOGETHER, _TOGETHER_SECONDS = 16, 256, 1.0
+"""Records that `map_batch` gets at once: as many as take about a second, since the time limit of
+a record is that of such a call."""
 
 
 def _copied(x: Any) -> Any:
@@ -130,14 +167,11 @@ def _checked(step: Callable[[Any], Any], mapped: Any) -> Any:
     return FailedRecord(mapped) if isinstance(mapped, BaseException) else mapped
 
 
-def _map_batch(step: Callable[[Any], Any], records: list[Any]) -> Iterator[Any] | None:
+def _map_batch(step: Any, records: list[Any]) -> Iterator[Any] | None:
     """Return what a step that takes many records at once makes of them; None to go one by one."""
-    mapper = getattr(step, "map_batch", None)
-    if mapper is None:
-        return None
     good = [n for n, x in enumerate(records) if type(x) is not FailedRecord]
     try:
-        mapped = list(mapper([_copied(records[n]) for n in good]))
+        mapped = list(step.map_batch([_copied(records[n]) for n in good]))
     except BaseException as error:
         if is_ctrl_c(error):
             raise

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from labelmill.batchview import BatchView, FailedRecord, Watch, is_ctrl_c
+from labelmill.batchview import BatchView, FailedRecord, Phase, Watch, is_ctrl_c
 from labelmill.encoding import (
     ABSTAINED,
     FAILED,
@@ -90,8 +90,7 @@ class Caller:
         problems: Problems = {}
         if takes_batches(lf):
             _load(lf)
-            if view.watch is not None:
-                view.watch.ready()
+            view.enter(Phase.BATCH)
             most = lf.batch_rows if isinstance(lf, BatchFunction) else 0
             for start in range(0, len(called.codes), most or max(len(called.codes), 1)):
                 codes = called.codes[start : start + most] if most else called.codes
@@ -143,6 +142,7 @@ class Caller:
         watch = view.watch if view.watch is not None and view.watch.every_record else None
         results: list[Any] = []
         view.progress = results
+        view.enter(Phase.CALLING)
         while len(results) < len(records):
             try:
                 if watch is not None:
@@ -156,6 +156,7 @@ class Caller:
                     raise
                 problems[len(results)] = error
                 results.append(FAILED)
+        view.enter(Phase.ENDED)
         self._encoder.encode(results, called.codes, problems)
 
     def _call_batch(
@@ -200,17 +201,14 @@ def _bound(
     lf: AnyLabelingFunction, view: BatchView
 ) -> tuple[Callable[[Any], Any], list[Any], float | None]:
     """Return what to call, on what, and the nanoseconds that a record may take."""
-    records, watch = view.records, view.watch
+    records = view.records
     if not isinstance(lf, LabelingFunction):
-        if watch is not None:
-            watch.ready()
         return lf, records, None
     fn, resources = lf.fn, lf.loaded_resources()
     call = fn if not resources else lambda x: fn(x, **resources)
     for step in lf.pre:
         _load(step)
-    if watch is not None:
-        watch.ready()
+    view.enter(Phase.PREPROCESSING)
     prepared = view.preprocessed(records, lf.pre)
     if lf.pre and any(type(record) is FailedRecord for record in prepared):
         call = _raising(call)

@@ -7,6 +7,9 @@ import threading
 import time
 from pathlib import Path
 
+from labelmill.guard import close_all
+from labelmill.watchdog import is_running
+
 _POLL_SECONDS = 0.25
 _watched: set[tuple[int, str]] = set()
 
@@ -26,16 +29,7 @@ def end_with(launcher: int, sign: str) -> None:
 
 
 def _wait_for(launcher: int, sign: Path) -> None:
-    while sign.exists() and _is_there(launcher):
+    while sign.exists() and is_running(launcher):
         time.sleep(_POLL_SECONDS)
+    close_all()
     os._exit(1)
-
-
-def _is_there(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # sends nothing
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is there, and not ours
-        return True
-    return True

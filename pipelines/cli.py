@@ -300,8 +300,9 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
         debug = "--debug" in given
         given = [argument for argument in given if argument != "--debug"]  # wherever it stands
         logging.getLogger().setLevel(logging.ERROR)  # Beam warns of optional packages at import
+        terminated: Any = signal.SIG_DFL
         with suppress(ValueError):  # not the main thread
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+            terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
             function(args=given, prog_name="labelmill", standalone_mode=False)
             sys.stdout.flush()
@@ -335,6 +336,8 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
             guard = sys.modules.get("labelmill.guard")  # not there: no function was loaded
             if guard is not None:
                 guard.close_all()
+            with suppress(ValueError):
+                signal.signal(signal.SIGTERM, terminated)
         return 0
 
     return main

@@ -133,7 +133,8 @@ def _ends_workers(progress: Path) -> Iterator[None]:
     before = {}
     with suppress(ValueError):  # not the main thread
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, end)
+            if signal.getsignal(number) != signal.SIG_IGN:  # such as a shell's background job
+                before[number] = signal.signal(number, end)
     try:
         yield
     finally:

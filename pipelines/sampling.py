@@ -68,7 +68,7 @@ def try_functions(functions: FunctionSet, batch: pa.RecordBatch, gold: pa.Array 
     total = timed = Outcomes.zero(len(functions.table.lfs))
     faults: list[Fault] = []
     estimates: Mapping[str, Mapping[str, float]] = {}
-    stops = Stops()
+    stops = Stops(most=1)  # a function that hangs is to take no minutes here
     size = FIRST_ROWS
     while size and total.rows < batch.num_rows:
         begun = time.perf_counter()

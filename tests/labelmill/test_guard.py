@@ -55,6 +55,18 @@ def apply(tmp_path):
         functions.close()
 
 
+MAPS = """
+class Maps:
+    def __call__(self, x): return self.one(x)
+    def one(self, x):
+        {one}
+        return x
+    def map_batch(self, xs): return [self.one(x) for x in xs]
+
+@labeling_function(pre=[Maps()])
+def f(x): return 0
+"""
+
 ONE_BAD_RECORD = {
     "loops in Python": (
         "@labeling_function(timeout=.3)\ndef f(x):\n    while x.n == 50: pass\n    return 0\n",
@@ -124,7 +136,7 @@ ONE_BAD_RECORD = {
         "def p(x):\n    if x.n == 50: re.search('(a+)+$', 'a' * 40 + 'b')\n    return x\n"
         "@labeling_function(pre=[p], timeout=.3)\ndef f(x):\n    return 0\n",
         "TimeLimitExceeded",
-        "did not return within 0.3 s",
+        "a preprocessor did not return within 1 s",
         "in p",
     ),
     "raises what Ctrl-C would": (
@@ -146,6 +158,31 @@ ONE_BAD_RECORD = {
         "        print('out of luck', flush=True)\n        os._exit(3)\n    return 0\n",
         "ProcessDied",
         "exit code 3 (last said: out of luck)",
+        "",
+    ),
+    "hangs in a preprocessor of many records": (
+        MAPS.format(one="if x.n == 50: time.sleep(999)"),
+        "TimeLimitExceeded",
+        "a preprocessor did not return within 1 s",
+        "in one",
+    ),
+    "crashes in a preprocessor of many records": (
+        MAPS.format(one="if x.n == 50: ctypes.string_at(0)"),
+        "ProcessDied",
+        "signal SIGSEGV",
+        "in one",
+    ),
+    "hangs while its error is described": (
+        "class Odd(Exception):\n    def __str__(self): time.sleep(999)\n"
+        "@labeling_function()\ndef f(x):\n    if x.n == 50: raise Odd\n    return 0\n",
+        "TimeLimitExceeded",
+        "did not return within 1 s",
+        "in __str__",
+    ),
+    "closes files that are not its own": (
+        "@labeling_function()\ndef f(x):\n    if x.n == 50: os.closerange(3, 100)\n    return 0\n",
+        "ProcessDied",
+        "the process that ran it ended",
         "",
     ),
     "a batch function hangs": (
@@ -198,6 +235,57 @@ def test_stopped_function_is_not_tried_on_later_batches_of_the_shard(tmp_path):
     functions.close()
 
 
+def test_records_that_it_returned_from_keep_their_votes_when_it_is_stopped(apply):
+    applied = apply(
+        "@labeling_function()\ndef f(x):\n"
+        "    if x.n in (10, 100, 180, 190): os._exit(1)\n    return 0\n"
+    )
+    faults = {int(fault.id[1:]): fault.type for fault in applied.faults}
+    assert [n for n, kind in faults.items() if kind == "ProcessDied"] == [10, 100, 180]
+    assert applied.outcomes.votes == (178,)  # all before the third; those after are not tried
+
+
+def test_slow_preprocessor_of_many_records_is_no_hang(apply):
+    applied = apply(MAPS.format(one="time.sleep(.01)"), limit=0.6)
+    assert applied.outcomes.votes == (ROWS,)
+
+
+def test_shared_preprocessor_that_crashes_costs_its_record_once(apply, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    applied = apply(
+        "def p(x):\n    if x.n == 50:\n        open('seen', 'a').write('x')\n"
+        "        ctypes.string_at(0)\n    return x\n"
+        + "".join(f"@labeling_function(pre=[p])\ndef f{n}(x): return {n % 2}\n" for n in range(4))
+    )
+    assert applied.outcomes.faults == (1,) * 4
+    assert {(fault.lf, fault.id) for fault in applied.faults} == {
+        (f"f{n}", "r50") for n in range(4)
+    }
+    assert (tmp_path / "seen").read_text() == "xx"  # found, and made sure of: by the first function
+
+
+def test_own_time_limit_does_not_count_preprocessors_whatever_the_order(apply):
+    slow = (
+        "def p(x):\n    if x.n == 50: time.sleep(.5)\n    return x\n"
+        "@labeling_function(pre=[p], timeout=.2)\ndef f(x): return 0\n"
+    )
+    assert apply(slow, limit=5).outcomes.votes == (ROWS,)
+
+
+def test_modules_that_hang_while_they_load_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("labelmill.watchdog.LOAD_SECONDS", 1.0)
+    monkeypatch.setattr("labelmill.guardprocess.GRACE_SECONDS", 0.5)
+    monkeypatch.setenv("LM_TEST_HERE", str(os.getpid()))
+    functions = functions_of(
+        tmp_path,
+        "if str(os.getpid()) != os.environ['LM_TEST_HERE']: time.sleep(999)\n"
+        "@labeling_function()\ndef f(x): return 0\n",
+    )
+    for _ in range(2):
+        with pytest.raises(LabelingFunctionError, match="loading the functions took more than"):
+            functions.apply(batch_of(2))
+
+
 def test_votes_of_a_shard_do_not_depend_on_what_the_process_saw_before(apply, tmp_path):
     source = (
         "@labeling_function(timeout=.1)\ndef f(x):\n"
@@ -240,7 +328,7 @@ def test_what_crashes_while_it_loads_is_an_error_that_says_so(apply, tmp_path):
 
 
 def test_stopped_process_is_given_up_and_a_child_that_comes_back_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr("labelmill.guard._GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("labelmill.guardprocess.GRACE_SECONDS", 0.5)
     functions = functions_of(
         tmp_path,
         "@labeling_function(timeout=.3)\ndef f(x):\n"
@@ -316,11 +404,18 @@ def test_functions_that_only_load_here_are_an_error_that_says_why(tmp_path, monk
         functions.apply(batch_of(2))
 
 
-@pytest.mark.parametrize("hanging", [False, True])
+HANGS = {
+    "idle": "pass",
+    "asleep": "time.sleep(999)",
+    "in C": "re.search('(a+)+$', 'a' * 40 + 'b')",
+}
+
+
+@pytest.mark.parametrize("hanging", HANGS)
 def test_process_ends_when_its_parent_is_killed(tmp_path, hanging):
     (tmp_path / "lfs.py").write_text(
         HEAD + "@labeling_function()\ndef f(x):\n    open('pid', 'w').write(str(os.getpid()))\n"
-        f"    time.sleep({999 if hanging else 0})\n    return 0\n"
+        f"    {HANGS[hanging]}\n    return 0\n"
     )
     job = "name: n\ninput: {uri: x}\nlabels: [a, b]\nlfs: [lfs.py]\noutput: {uri: out}\n"
     (tmp_path / "job.yaml").write_text(job)
