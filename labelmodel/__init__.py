@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from labelmodel.analysis import LFAnalysis, analyse
+from labelmodel.answers import AnswerCounts, answer_counts
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
 from labelmodel.calibrated import CalibratedModel
 from labelmodel.calibration import IsotonicCalibration, TemperatureScaling
-from labelmodel.checks import Check, Diagnosis, diagnose, trusted_model
+from labelmodel.checks import Check, Diagnosis
 from labelmodel.convert import from_crowdkit, from_snorkel
 from labelmodel.convert_files import read_mace, read_wrench, write_mace, write_wrench
 from labelmodel.dawid_skene import DawidSkene
@@ -28,7 +29,7 @@ from labelmodel.frames import from_frame
 from labelmodel.glad import GLAD
 from labelmodel.ibcc import IBCC
 from labelmodel.label_model import LabelModel
-from labelmodel.lf_report import LearnedCounts, LFReport, learned_counts, lf_report
+from labelmodel.lf_report import LFReport, lf_report
 from labelmodel.mace import MACE
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import accuracy, brier, ece, log_loss, score, wilson_interval
@@ -48,6 +49,7 @@ from labelmodel.snorkel_model import SnorkelLabelModel
 from labelmodel.staged import StagedModel, blocks_of, fit_blocks
 from labelmodel.state import Parameters, Statistics
 from labelmodel.triplets import Triplets
+from labelmodel.trust import diagnose, trusted_model
 from labelmodel.votes import ABSTAIN, from_dense, from_dense_with_inverse, from_long
 from labelmodel.voteset import VoteSet
 from labelmodel.weighted_vote import WeightedVote
@@ -59,6 +61,7 @@ __all__ = [
     "IBCC",
     "MACE",
     "MODELS",
+    "AnswerCounts",
     "BaseLabelModel",
     "CalibratedModel",
     "Check",
@@ -76,7 +79,6 @@ __all__ = [
     "LabelModelError",
     "LabelModelProtocol",
     "LabelModelWarning",
-    "LearnedCounts",
     "MajorityVote",
     "NearDuplicates",
     "NotFittedError",
@@ -97,6 +99,7 @@ __all__ = [
     "WeightedVote",
     "accuracy",
     "analyse",
+    "answer_counts",
     "blocks_of",
     "break_ties",
     "brier",
@@ -115,7 +118,6 @@ __all__ = [
     "from_json",
     "from_long",
     "from_snorkel",
-    "learned_counts",
     "lf_report",
     "log_loss",
     "merge_patterns",

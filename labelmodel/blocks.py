@@ -75,8 +75,8 @@ def majority_winners(table: PatternTable, source_weights: FloatArray | None = No
     return shared_winners(_weighted_class_votes(table, source_weights))
 
 
-def shared_winners(votes: FloatArray) -> FloatArray:
-    """Largest entries of each row, a one shared among them; float64[P, k] -> float64[P, k]."""
+def shared_winners(votes: AnyArray) -> FloatArray:
+    """Largest entries of each row, a one shared among them; number[P, k] -> float64[P, k]."""
     # Sums of weights that are equal on paper differ in their last bits.
     winners = (votes >= votes.max(axis=1, keepdims=True) - WEIGHT_TOLERANCE) & (votes > 0)
     shared: FloatArray = winners / np.maximum(winners.sum(axis=1), 1)[:, None]

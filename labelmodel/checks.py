@@ -1,31 +1,29 @@
-"""Whether a fitted model can be trusted: checks that need no gold, and two that use it.
+"""Checks of a fitted model, made from counts of its answers and from gold that scores.
 
-Each check says what it measured, against which bound, and the verdict in a sentence; a model that
-fails one that makes its labels worthless has `Diagnosis.fallback` set, with the reason.
+Each says what it measured, against which bound, and the verdict in a sentence; a model that fails
+one that makes its labels worthless has `Diagnosis.fallback` set, with the reason. `trust` adds
+what needs further fits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from labelmodel.arrays import FloatArray, IntArray
-from labelmodel.base import BaseLabelModel, break_ties, fitted_copy
-from labelmodel.blocks import class_votes, majority_winners
+from labelmodel.answers import AnswerCounts
+from labelmodel.arrays import AnyArray, FloatArray, IntArray
 from labelmodel.errors import VotesError
-from labelmodel.lf_report import learned_counts
-from labelmodel.majority import MajorityVote
+from labelmodel.fixedpoint import to_float
 from labelmodel.metrics import credit
-from labelmodel.patterns import PatternTable
 
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 
 MIN_MINORITY_MASS = 0.1
 MAX_SWITCHING_GAIN = 0.05
-MAX_MOVED = 0.05
 MIN_LIFT = 1.05
 MAX_DECIDED_ALONE = 0.25
 
@@ -91,121 +89,83 @@ class Diagnosis:
         return tuple(check.sentence for check in self.checks if check.verdict in ("warn", "fail"))
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """A model's answers to the covered patterns of a table.
-
-    Attributes
-    ----------
-    table : PatternTable
-        Covered patterns.
-    probabilities : float64[P, k]
-    labels : int64[P]
-    winners : float64[P, k]
-        Majority vote, ties shared.
-    share : float64[P]
-        Each pattern's share of the covered records.
-    """
-
-    table: PatternTable
-    probabilities: FloatArray
-    labels: IntArray
-    winners: FloatArray
-    share: FloatArray
-
-
-def diagnose(model: BaseLabelModel, table: PatternTable, random_state: int = 0) -> Diagnosis:
-    """Check a fitted model on the records it was fitted to.
+def checks_of(
+    answers: AnswerCounts,
+    vote_on_gold: Check,
+    lf_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Diagnosis:
+    """Checks that need no more than counts of a model's answers.
 
     Parameters
     ----------
-    model : BaseLabelModel
-        Fitted. It is fitted anew, as a copy, on two random halves of the records.
-    table : PatternTable
-        What it was fitted to. `eval_gold` is used to compare with majority vote.
-    random_state : int
-        Seed of the halves.
-
-    Returns
-    -------
-    Diagnosis
+    answers : AnswerCounts
+        Of all blocks.
+    vote_on_gold : Check
+        From `compare_with_vote`.
+    lf_names, class_names : sequence of str, optional
+        What sentences call functions and classes; numbers by default.
 
     Raises
     ------
-    NotFittedError
-        Before `fit`.
     VotesError
-        A table of other LFs or classes than the model, or without any vote.
+        No record has a vote.
     """
-    covered = table.take(table.n_votes > 0)
-    if not len(covered):
+    if not answers.n_covered:
         raise VotesError("no record has a vote, so there is nothing to check")
-    probabilities = model.predict_proba(covered)
-    answers = _Answers(
-        table=covered,
-        probabilities=probabilities,
-        labels=break_ties(probabilities, model.class_balance_),
-        winners=majority_winners(covered),
-        share=covered.counts / covered.n_records,
-    )
-    if not np.isfinite(probabilities).all():
-        return Diagnosis((_finite(answers),))
+    finite = _finite(answers)
+    if finite.verdict == "fail":
+        return Diagnosis((finite,))
+    n_lfs, n_classes = answers.class_votes.shape
     return Diagnosis(
         (
-            _finite(answers),
+            finite,
             _collapse(answers),
-            _label_switching(answers),
-            _vote_on_gold(answers),
-            _instability(model, answers, random_state),
-            _uninformative(model, answers),
+            _label_switching(answers, class_names or [str(y) for y in range(n_classes)]),
+            vote_on_gold,
+            _uninformative(answers, lf_names or [str(lf) for lf in range(n_lfs)]),
             _ties(answers),
         )
     )
 
 
-def trusted_model(
-    model: BaseLabelModel, table: PatternTable, diagnosis: Diagnosis
-) -> BaseLabelModel:
-    """Return the model, or majority vote fitted to the table where the diagnosis falls back."""
-    if diagnosis.fallback is None:
-        return model
-    return MajorityVote(table.n_classes).fit(table)
-
-
-def _finite(answers: _Answers) -> Check:
-    bad = ~np.isfinite(answers.probabilities).all(axis=1)
-    share = float(answers.share[bad].sum())
+def _finite(answers: AnswerCounts) -> Check:
+    share = answers.not_finite / answers.n_covered
     verdict: Verdict = "fail" if share else "pass"
     return Check(
         "finite", share, 0.0, verdict, f"{share:.1%} of the records have no finite probability"
     )
 
 
-def _collapse(answers: _Answers) -> Check:
+def _collapse(answers: AnswerCounts) -> Check:
     """One label for all, and far less probability for the rest than majority vote gives."""
-    predicted = np.unique(answers.labels)
-    others = np.setdiff1d(np.arange(answers.table.n_classes), predicted)
-    majority = float((answers.share @ answers.winners)[others].sum())
-    kept = float((answers.share @ answers.probabilities)[others].sum())
+    never = answers.labeled == 0.0
+    predicted = int(np.count_nonzero(~never))
+    majority = to_float(answers.agreement.sum(axis=0))[never].sum() / answers.n_covered
+    kept = to_float(answers.class_mass)[never].sum() / answers.n_covered
     ratio = kept / majority if majority > 0.0 else 1.0
-    collapsed = len(predicted) == 1 and ratio < MIN_MINORITY_MASS
+    collapsed = predicted == 1 and ratio < MIN_MINORITY_MASS
     verdict: Verdict = "pass" if not majority else "warn"
     return Check(
         "collapse",
         ratio,
         MIN_MINORITY_MASS,
         "fail" if collapsed else verdict,
-        f"the model answers {len(predicted)} of the classes; to those it never answers majority "
+        f"the model answers {predicted} of the classes; to those it never answers majority "
         f"vote gives {majority:.1%} of the records, the model {kept:.1%} of the probability",
     )
 
 
-def _label_switching(answers: _Answers) -> Check:
+def _label_switching(answers: AnswerCounts, class_names: Sequence[str]) -> Check:
     """Another order of the classes would agree better with majority vote."""
-    agreement = (answers.probabilities * answers.share[:, None]).T @ answers.winners
+    agreement = to_float(answers.agreement) / answers.n_covered
     rows, columns = linear_sum_assignment(agreement, maximize=True)
     gain = float(agreement[rows, columns].sum() - np.trace(agreement))
-    swapped = [f"{a} as {b}" for a, b in zip(rows, columns, strict=True) if a != b]
+    swapped = [
+        f"{class_names[int(a)]} as {class_names[int(b)]}"
+        for a, b in zip(rows, columns, strict=True)
+        if a != b
+    ]
     named = f" ({', '.join(swapped)})" if gain > MAX_SWITCHING_GAIN else ""
     return Check(
         "label_switching",
@@ -217,11 +177,21 @@ def _label_switching(answers: _Answers) -> Check:
     )
 
 
-def _vote_on_gold(answers: _Answers) -> Check:
-    """Paired difference of accuracy on gold for scoring (McNemar, with ties shared)."""
-    judged = np.flatnonzero(answers.table.eval_gold >= 0)
-    records = answers.table.counts[judged]
-    n = int(records.sum())
+def compare_with_vote(
+    probabilities: FloatArray, winners: FloatArray, gold: AnyArray, counts: IntArray
+) -> Check:
+    """Check "vote_on_gold": paired difference of accuracy (McNemar, with ties shared).
+
+    Parameters
+    ----------
+    probabilities, winners : float64[n, k]
+        Answers of the model and of majority vote to covered records with gold.
+    gold : int[n]
+        True class of each.
+    counts : int64[n]
+        Records that each row stands for.
+    """
+    n = int(counts.sum())
     if n < 2:
         return Check(
             "vote_on_gold",
@@ -230,11 +200,10 @@ def _vote_on_gold(answers: _Answers) -> Check:
             "unknown",
             "no gold for scoring, so model and majority vote cannot be compared",
         )
-    gold = answers.table.eval_gold[judged].astype(np.int64)
-    ours = credit(answers.probabilities[judged], gold)
-    votes = credit(answers.winners[judged], gold)
-    lead = float(records @ (ours - votes)) / n
-    error = float(np.sqrt(records @ (ours - votes - lead) ** 2 / (n - 1) / n))
+    truth = gold.astype(np.int64)
+    ours, votes = credit(probabilities, truth), credit(winners, truth)
+    lead = float(counts @ (ours - votes)) / n
+    error = float(np.sqrt(counts @ (ours - votes - lead) ** 2 / (n - 1) / n))
     low, high = lead - 1.96 * error, lead + 1.96 * error
     verdict: Verdict = "fail" if high < 0.0 else "warn" if lead < 0.0 else "pass"
     return Check(
@@ -242,37 +211,18 @@ def _vote_on_gold(answers: _Answers) -> Check:
         lead,
         0.0,
         verdict,
-        f"on {n} gold records the model is right on {records @ ours / n:.1%}, majority vote on "
-        f"{records @ votes / n:.1%} (difference {lead:+.1%}, 95 % interval {low:+.1%} to "
+        f"on {n} gold records the model is right on {counts @ ours / n:.1%}, majority vote on "
+        f"{counts @ votes / n:.1%} (difference {lead:+.1%}, 95 % interval {low:+.1%} to "
         f"{high:+.1%})",
     )
 
 
-def _instability(model: BaseLabelModel, answers: _Answers, random_state: int) -> Check:
-    """Share of the labels that differ between fits to two halves of the records."""
-    table = answers.table
-    first = np.random.default_rng(random_state).binomial(table.counts, 0.5)
-    labels = []
-    for counts in (first, table.counts - first):
-        kept = np.flatnonzero(counts > 0)
-        half = replace(table.take(kept), counts=counts[kept])
-        labels.append(fitted_copy(model, half).predict(table))
-    moved = float(answers.share @ (labels[0] != labels[1]))
-    return Check(
-        "instability",
-        moved,
-        MAX_MOVED,
-        "warn" if moved > MAX_MOVED else "pass",
-        f"fits to two halves of the records give unlike labels to {moved:.1%} of them",
-    )
-
-
-def _uninformative(model: BaseLabelModel, answers: _Answers) -> Check:
+def _uninformative(answers: AnswerCounts, lf_names: Sequence[str]) -> Check:
     """Functions that are right hardly more often than their classes occur."""
-    lift = learned_counts(model, answers.table).lift
+    lift = answers.lift
     poor = np.flatnonzero(lift < MIN_LIFT)
     lowest = float(np.nanmin(lift))
-    named = f": {', '.join(str(lf) for lf in poor)}" if len(poor) else ""
+    named = f": {', '.join(lf_names[int(lf)] for lf in poor)}" if len(poor) else ""
     return Check(
         "uninformative",
         lowest,
@@ -282,14 +232,10 @@ def _uninformative(model: BaseLabelModel, answers: _Answers) -> Check:
     )
 
 
-def _ties(answers: _Answers) -> Check:
+def _ties(answers: AnswerCounts) -> Check:
     """Share of the labels that no strict majority stands behind."""
-    votes = class_votes(answers.table)
-    tied = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    rows = np.arange(len(votes))
-    overruled = ~tied & (votes[rows, answers.labels] < votes.max(axis=1))
-    tied_share = float(answers.share[tied].sum())
-    overruled_share = float(answers.share[overruled].sum())
+    tied_share = answers.tied / answers.n_covered
+    overruled_share = answers.overruled / answers.n_covered
     alone = tied_share + overruled_share
     return Check(
         "ties",

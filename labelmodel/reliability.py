@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from labelmodel.arrays import AnyArray, FloatArray, IntArray, bin_sums
+from labelmodel.arrays import AnyArray, FloatArray, bin_sums
 from labelmodel.errors import VotesError
 from labelmodel.metrics import (
-    accuracy,
-    brier,
     credit,
     ece,
     judged_rows,
-    log_loss,
+    record_losses,
+    squared_errors,
     wilson_interval,
 )
 
@@ -118,13 +117,8 @@ class Interval:
     high: float
 
 
-Score = Callable[[FloatArray, IntArray, IntArray], float]
-SCORES: dict[str, Score] = {
-    "accuracy": accuracy,
-    "log_loss": log_loss,
-    "brier": brier,
-    "ece": ece,
-}
+MEANS = {"accuracy": credit, "log_loss": record_losses, "brier": squared_errors}
+"""Scores that are means over records of what a row has."""
 
 
 def score_intervals(
@@ -172,9 +166,13 @@ def score_intervals(
         n, records / records.sum(), size=n_samples
     )
     found = {}
-    for name, score in SCORES.items():
-        samples = [score(probs[draw > 0], truth[draw > 0], draw[draw > 0]) for draw in draws]
-        low, high = np.quantile(samples, [0.025, 0.975])
-        value = score(probs, truth, records.astype(np.int64))
-        found[name] = Interval(value, float(low), float(high))
-    return found
+    for name, of_row in MEANS.items():
+        rows = of_row(probs, truth)
+        found[name] = _interval(float(records @ rows) / n, [float(d @ rows) / n for d in draws])
+    resampled = [ece(probs, truth, draw) for draw in draws]
+    return {**found, "ece": _interval(ece(probs, truth, records), resampled)}
+
+
+def _interval(value: float, resampled: Sequence[float]) -> Interval:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Interval(value, float(low), float(high))

@@ -5,7 +5,8 @@ import pytest
 from vote_strategies import simulated_crowd, simulated_lfs
 
 from labelmodel import LabelModel, NotFittedError, from_dense
-from labelmodel.lf_report import learned_counts, lf_report
+from labelmodel.answers import answer_counts
+from labelmodel.lf_report import lf_report
 
 NAMES = [f"lf{j}" for j in range(20)]
 CLASSES = ["a", "b", "c"]
@@ -67,7 +68,7 @@ def test_functions_without_votes_are_nan():
     table = from_dense(np.column_stack([votes, np.full(300, -1)]), n_classes=3)
     model = LabelModel(3).fit(table)
     assert np.isnan(lf_report(model, table).precision.value[9]).all()
-    lift = learned_counts(model, table).lift
+    lift = answer_counts(model, table).lift
     assert np.isnan(lift[9])
     assert (lift[:9] > 1).all()
     with pytest.raises(NotFittedError):

@@ -8,7 +8,7 @@ from vote_strategies import simulated_crowd, simulated_lfs
 
 from labelmodel import LabelModel, MajorityVote, NotFittedError, VotesError, empty, from_dense
 from labelmodel.base import BaseLabelModel
-from labelmodel.checks import diagnose, trusted_model
+from labelmodel.trust import diagnose, trusted_model
 
 
 class Answering(BaseLabelModel):
