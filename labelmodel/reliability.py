@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from labelmodel.arrays import AnyArray, FloatArray, bin_sums
+from labelmodel.arrays import AnyArray, FloatArray, IntArray, bin_sums
 from labelmodel.errors import VotesError
 from labelmodel.metrics import (
     credit,
@@ -162,17 +161,15 @@ def score_intervals(
     """
     probs, truth, records = judged_rows(probabilities, gold, counts)
     n = int(records.sum())
-    draws = np.random.default_rng(random_state).multinomial(
-        n, records / records.sum(), size=n_samples
-    )
-    found = {}
-    for name, of_row in MEANS.items():
-        rows = of_row(probs, truth)
-        found[name] = _interval(float(records @ rows) / n, [float(d @ rows) / n for d in draws])
-    resampled = [ece(probs, truth, draw) for draw in draws]
-    return {**found, "ece": _interval(ece(probs, truth, records), resampled)}
+    rows = np.stack([of_row(probs, truth) for of_row in MEANS.values()])
 
+    def scores(drawn: FloatArray | IntArray) -> list[float]:
+        return [*(rows @ drawn / n).tolist(), ece(probs, truth, drawn)]
 
-def _interval(value: float, resampled: Sequence[float]) -> Interval:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    rng = np.random.default_rng(random_state)
+    samples = [scores(rng.multinomial(n, records / n)) for _ in range(n_samples)]
+    lows, highs = np.quantile(samples, [0.025, 0.975], axis=0).tolist()
+    return {
+        name: Interval(*ends)
+        for name, *ends in zip((*MEANS, "ece"), scores(records), lows, highs, strict=True)
+    }

@@ -116,6 +116,12 @@ class ScreenParts:
                     table.add_row(f"{title}, {scope}", f"{n:,}", accuracy, interval, *others)
         self.line()
         self.console.print(table)
+        bins = [
+            f"{b['confidence']:.2f} is {b['accuracy']:.2f} ({b['records']:,.0f})"
+            for b in gold.get("reliability", ())
+        ]
+        if bins:
+            self.line(f"probability and share right (records): {', '.join(bins)}")
         if gold["fit_records"]:
             self.line(f"{gold['fit_records']:,} other gold records informed the fit")
 

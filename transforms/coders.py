@@ -18,7 +18,7 @@ from labelmill.apply import Outcomes
 from labelmill.shard import Shard
 from labelmodel.state import Statistics
 from transforms.elements import FitPlan, FitResult, FitStage, ShardLabels, ShardVotes
-from transforms.fitting import Looked
+from transforms.looking import Looked
 
 
 class RecordBatchCoder(coders.Coder):
@@ -138,7 +138,7 @@ class FitStageCoder(StageCoder):
 
 
 class LookedCoder(StageCoder):
-    """Coder of `transforms.fitting.Looked`."""
+    """Coder of `transforms.looking.Looked`."""
 
     value_type = Looked
 

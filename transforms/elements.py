@@ -9,6 +9,7 @@ from typing import Any
 from labelmill.apply import Outcomes
 from labelmill.manifest import FileEntry
 from labelmill.shard import Shard
+from labelmodel.estimator import clone
 from labelmodel.staged import StagedModel
 from labelmodel.state import Statistics
 
@@ -169,6 +170,10 @@ class FitStage:
     def is_active(self) -> bool:
         """Whether there is a next stage."""
         return self.state is not None and self.state.stage != "done"
+
+    def fitted(self) -> StagedModel[Any]:
+        """Return the fitted model of a fit that is done."""
+        return clone(self.model).set_state(self.state)
 
     def after(self, statistics: Statistics) -> FitStage:
         """Return the next stage."""

@@ -19,7 +19,8 @@ from labelmill.votes import LFTable
 from labelmodel.staged import StagedModel, blocks_of
 from labelmodel.state import Statistics
 from transforms.elements import FitPlan, FitResult, FitStage
-from transforms.fitting import Looked, look_at, result_of
+from transforms.fitting import result_of
+from transforms.looking import Looked, look_at
 from transforms.patterns import from_block
 
 Sum = Any  # Statistics or Looked: whatever has an exact `+`
@@ -60,7 +61,7 @@ def fit_in_stages(
         ).with_output_types(FitStage)
     looked = (
         blocks
-        | "Look" >> beam.FlatMap(_look, plan).with_output_types(Looked)
+        | "Look" >> beam.FlatMap(_look, beam.pvalue.AsSingleton(stage)).with_output_types(Looked)
         | "AddLooks" >> beam.CombineGlobally(AddFn()).without_defaults()
     )
     return once | "Finish" >> beam.FlatMap(
@@ -109,9 +110,9 @@ def _m_step(_once: int, stage: FitStage, sums: Sequence[Statistics]) -> FitStage
     return stage.after(sums[0]) if sums else stage
 
 
-def _look(block: pa.RecordBatch, plan: FitPlan) -> Iterator[Looked]:
-    if plan.in_stages:
-        yield look_at(from_block(block), plan.dropped)
+def _look(block: pa.RecordBatch, stage: FitStage) -> Iterator[Looked]:
+    if stage.state is not None:
+        yield look_at(from_block(block), stage.dropped, stage.fitted())
 
 
 def _finish(
@@ -123,4 +124,4 @@ def _finish(
     spec: ModelSpec,
 ) -> Iterator[FitResult]:
     if plan.in_stages:
-        yield result_of(stage.model.set_state(stage.state), looked[0], table, spec, plan.dropped)
+        yield result_of(stage.fitted(), looked[0], table, spec, plan.dropped)

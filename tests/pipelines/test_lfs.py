@@ -33,7 +33,7 @@ from pipelines.screen_lf_table import lf_table
 from pipelines.screen_lfs import LFScreen
 from pipelines.screen_text import printable
 from pipelines.watch import _FilesRead
-from transforms.fitting import _with_names
+from transforms.describing import _with_names
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
