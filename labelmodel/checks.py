@@ -25,6 +25,7 @@ Verdict = Literal["pass", "warn", "fail", "unknown"]
 MIN_MINORITY_MASS = 0.1
 MAX_SWITCHING_GAIN = 0.05
 MIN_LIFT = 1.05
+MAX_NAMED = 5
 MAX_DECIDED_ALONE = 0.25
 
 
@@ -218,17 +219,19 @@ def compare_with_vote(
 
 
 def _uninformative(answers: AnswerCounts, lf_names: Sequence[str]) -> Check:
-    """Functions that are right hardly more often than their classes occur."""
+    """Functions that are right hardly more often than their classes occur, the worst first."""
     lift = answers.lift
-    poor = np.flatnonzero(lift < MIN_LIFT)
+    poor = np.argsort(lift, kind="stable")[: np.count_nonzero(lift < MIN_LIFT)]
     lowest = float(np.nanmin(lift))
-    named = f": {', '.join(lf_names[int(lf)] for lf in poor)}" if len(poor) else ""
+    named = ", ".join(lf_names[int(lf)] for lf in poor[:MAX_NAMED])
+    more = f" and {len(poor) - MAX_NAMED} more" if len(poor) > MAX_NAMED else ""
     return Check(
         "uninformative",
         lowest,
         MIN_LIFT,
         "warn" if len(poor) else "pass",
-        f"{len(poor)} functions are right less than {MIN_LIFT} times as often as chance{named}",
+        f"right less than {MIN_LIFT} times as often as chance, as the model sees it: "
+        f"{named or 'none'}{more}",
     )
 
 
