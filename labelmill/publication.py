@@ -32,6 +32,7 @@ class RunInfo:
         parent_digest: Its content digest.
         inputs_digest: Digest of all that determines the result.
         accept: Gates that the operator overrides.
+        files: What was stored before the run: the functions' code and the data files they read.
     """
 
     id: str
@@ -42,6 +43,7 @@ class RunInfo:
     parent_digest: str | None
     inputs_digest: str
     accept: tuple[str, ...] = ()
+    files: tuple[FileEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
             inputs_digest=run.inputs_digest,
             spec=spec_content(task.job),
             shards=tuple(record.shard.to_dict() for record in records),
-            files=(*files, FileEntry.of(model, kind="model", rows=0, shard=None)),
+            files=(*files, *run.files, FileEntry.of(model, kind="model", rows=0, shard=None)),
             model_digest=model_digest,
             counts=counts,
             summary=summary,

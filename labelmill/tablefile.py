@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -131,6 +131,7 @@ class TableFile:
     """
 
     def __init__(self, data: bytes, name: str) -> None:
+        self.name = name
         try:
             place = _digest_place(data)
             if data[place] != _digest_of(data, place):
@@ -150,3 +151,25 @@ class TableFile:
     def batches(self, batch_rows: int = 1 << 14) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order."""
         yield from self._file.iter_batches(batch_size=batch_rows)
+
+    def whole(self, columns: Sequence[str] = ()) -> pa.RecordBatch:
+        """Return all rows as one batch.
+
+        Args:
+            columns: The columns to read; all by default.
+
+        Raises:
+            CorruptFileError: There is no such column.
+        """
+        names = list(columns) or self.schema.names
+        missing = [name for name in names if name not in self.schema.names]
+        if missing:
+            raise CorruptFileError(f"{self.name} has no column {missing[0]!r}")
+        chosen = [self.schema.field(name) for name in names]
+        schema = pa.schema(chosen, metadata=self.schema.metadata)
+        table = self._file.read(names).select(names).combine_chunks()
+        arrays = [
+            column.chunk(0) if column.num_chunks else pa.array([], column.type)
+            for column in table.columns
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
