@@ -13,10 +13,11 @@ from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccounti
 from labelmill.gates import check_gates, refused
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
+from labelmill.retention import keep_young
 from labelmill.shard import Shard
 from labelmill.shardwork import ShardTask
 from labelmill.store import Store
-from labelmill.versions import commit, read_manifest
+from labelmill.versions import commit, read_manifest, run_path
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,6 @@ class RunOutcome:
         return cls(**json.loads(text))
 
 
-def run_path(run_id: str) -> str:
-    """Return the name under which a run's outcome is stored."""
-    return f"_labelmill/runs/{run_id}.json"
-
-
 @dataclass(frozen=True)
 class Publication:
     """All that a version is made of.
@@ -176,7 +172,12 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     parameters = publication.parameters
     model_digest = json.loads(parameters)["digest"]
     model = store.put(f"models/{model_digest}.json", parameters.encode())
-    files = [file for record in records for file in record.files]
+    files = [
+        *(file for record in records for file in record.files),
+        *run.files,
+        FileEntry.of(model, kind="model", rows=0, shard=None),
+    ]
+    keep_young(store, files, parent)
     manifest = commit(
         store,
         Manifest(
@@ -189,7 +190,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
             inputs_digest=run.inputs_digest,
             spec=spec_content(task.job),
             shards=tuple(record.shard.to_dict() for record in records),
-            files=(*files, *run.files, FileEntry.of(model, kind="model", rows=0, shard=None)),
+            files=tuple(files),
             model_digest=model_digest,
             counts=counts,
             summary=summary,

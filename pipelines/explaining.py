@@ -17,8 +17,8 @@ from labelmill.votes import lf_table, unpack_votes
 from labelmodel.arrays import FloatArray
 from labelmodel.errors import ParametersError
 from labelmodel.explain import explain_votes
-from labelmodel.models import StagedModel
 from labelmodel.parameters import read_model
+from labelmodel.staged import StagedModel
 
 ROUNDING = 1e-6
 """How far a stored confidence, which is a float32, may be from the model's answer."""

@@ -28,9 +28,10 @@ from labelmill.filecache import RESOURCES
 from labelmill.gates import GATES
 from labelmill.guard import close_all
 from labelmill.manifest import FileEntry
-from labelmill.publication import RunInfo, RunOutcome, run_path
+from labelmill.publication import RunInfo, RunOutcome
 from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
+from labelmill.versions import run_path
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice

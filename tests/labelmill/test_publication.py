@@ -9,7 +9,7 @@ import pytest
 from labelmill.apply import Outcomes
 from labelmill.errors import RowAccountingError
 from labelmill.manifest import FileEntry
-from labelmill.publication import RunOutcome, ShardRecord, check_rows, run_path
+from labelmill.publication import RunOutcome, ShardRecord, check_rows
 from labelmill.shard import Shard
 
 
