@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -201,9 +202,101 @@ def gc(uri: str, keep: int, min_age: float, dry_run: bool, as_json: bool) -> Non
         print_cleanup(consoles(as_json)[0], cleanup, dry_run=dry_run)
 
 
+@click.command()
+@_URI
+@click.argument("out")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "jsonl", "csv"]),
+    help="Format; else OUT's suffix tells.",
+)
+@_VERSION
+@click.option(
+    "--labels",
+    "form",
+    type=click.Choice(["hard", "soft"]),
+    default="hard",
+    show_default=True,
+    help="soft: the probability of each class as well.",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="P",
+    help="Leave out records whose label is less probable.",
+)
+@click.option("--uncovered", is_flag=True, help="Take records that no function voted on too.")
+@click.option("--balance", is_flag=True, help="Sample each class to about the size of the rarest.")
+@click.option(
+    "--split",
+    metavar="NAME=SHARE,...",
+    help="Such as train=.8,test=.2: a file each, by a hash of the id.",
+)
+@click.option(
+    "--group", metavar="COLUMN", help="Column of the corpus whose values stay in one split."
+)
+@click.option(
+    "--column", "columns", multiple=True, metavar="COLUMN", help="Column of the corpus to add."
+)
+@_JSON
+def export(
+    uri: str,
+    out: str,
+    kind: str | None,
+    version: int | None,
+    form: str,
+    min_confidence: float,
+    uncovered: bool,
+    balance: bool,
+    split: str | None,
+    group: str | None,
+    columns: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write the labels of a version in URI to OUT, a path or URL, for training.
+
+    Records that no function voted on are left out unless asked for. With --split, OUT has the
+    split's name before its suffix. Text that a spreadsheet would take for a formula gets an
+    apostrophe in CSV.
+    """
+    from labelmill.exporting import ExportOptions, export_labels
+    from labelmill.splits import Splits
+    from labelmill.store import Store
+    from pipelines.screen_history import print_export
+
+    options = ExportOptions(
+        format=kind or _format_of(out),  # type: ignore[arg-type]  # one of click's choices
+        labels=form,  # type: ignore[arg-type]  # the same
+        min_confidence=min_confidence,
+        uncovered=uncovered,
+        balance=balance,
+        splits=None if split is None else Splits.parse(split),
+        group=group,
+        columns=tuple(dict.fromkeys(columns)),
+    )
+    exported = export_labels(Store.open(uri), out, options, version)
+    if as_json:
+        _print_json(asdict(exported))
+    else:
+        print_export(consoles(as_json)[0], exported)
+
+
+def _format_of(out: str) -> str:
+    from labelmill.exportwriters import FORMATS
+
+    suffix = out.rpartition(".")[2].lower()
+    if suffix not in FORMATS:
+        raise JobSpecError(
+            f"{out}: its suffix is none of {', '.join(FORMATS)}; say --format, or rename it"
+        )
+    return suffix
+
+
 def _print_json(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-COMMANDS = (history, diff, explain, verify, gc)
+COMMANDS = (history, diff, explain, verify, gc, export)
 """Commands to add to the command line."""

@@ -118,6 +118,7 @@ class ExplainedRecord:
         model: Name of the label model.
         model_digest: Digest of its parameters.
         fallback: Why majority vote was used in the model's place; None when it was not.
+        code: Stored file with the modules of all functions; None where it is not stored.
         records: An explanation of each.
     """
 
@@ -128,6 +129,7 @@ class ExplainedRecord:
     model: str
     model_digest: str
     fallback: str | None
+    code: str | None
     records: tuple[Explanation, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,6 +163,7 @@ def explain(store: Store, record_id: str, version: int | None = None) -> Explain
         model=summary["name"],
         model_digest=manifest.model_digest,
         fallback=summary["fallback"],
+        code=next((file.path for file in manifest.files_of("code")), None),
         records=tuple(_explanation(place, manifest, model, sources) for place in places),
     )
 

@@ -24,6 +24,8 @@ def print_explanation(console: Console, found: ExplainedRecord) -> None:
         f"started {printable(found.started or '-')}, run {printable(found.run_id or '-')}"
     )
     screen.line(f"label model {printable(found.model)}, digest {found.model_digest}")
+    if found.code:
+        screen.line(f"all modules of the functions: {found.code}")
     if found.fallback:
         screen.line(f"[bold red]majority vote was used:[/] {printable(found.fallback)}")
     if len(found.records) > 1:

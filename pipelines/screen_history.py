@@ -1,4 +1,4 @@
-"""What a person reads of a data set's versions: the list, and what a clean-up deletes."""
+"""What a person reads of a data set's versions: the list, what was exported, what was deleted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from labelmill.exporting import Exported
 from labelmill.history import VersionSummary
 from labelmill.retention import Cleanup
 from labelmill.versionchanges import NamesChanged, VersionChanges
@@ -86,6 +87,15 @@ def _names(noun: str, names: NamesChanged, plural_noun: str | None = None) -> li
             more = f" and {len(some) - MOST_NAMES} more" if len(some) > MOST_NAMES else ""
             lines.append(f"{title} {', '.join(some[:MOST_NAMES])}{more} {verb}")
     return lines
+
+
+def print_export(console: Console, exported: Exported) -> None:
+    """Print what was written."""
+    screen = ScreenParts(console)
+    for path, rows in exported.files.items():
+        screen.line(f"{printable(path)}: {plural(rows, 'record')}")
+    classes = ", ".join(f"{printable(c)} {n:,}" for c, n in exported.class_counts.items())
+    screen.line(f"version {exported.version}: {classes}")
 
 
 def print_cleanup(console: Console, cleanup: Cleanup, *, dry_run: bool) -> None:
