@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,8 +135,8 @@ class MovedLabels:
         hashes = text_hashes(before.column("id").take(pa.array(moved)), seed=_SEED)
         order = np.lexsort((hashes, pairs[moved]))
         ordered = pairs[moved][order]
-        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-        for start, stop in zip(starts, [*starts[1:], len(ordered)], strict=True):
+        edges = np.append(np.flatnonzero(np.diff(ordered, prepend=-1)), len(ordered))
+        for start, stop in itertools.pairwise(edges):
             kept = self._kept.setdefault(int(ordered[start]), [])
             for place in order[start : min(stop, start + self._examples)]:
                 row = int(moved[place])
