@@ -143,6 +143,8 @@ def _names_bound(statement: ast.stmt) -> Iterable[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return (statement.name,)
     if isinstance(statement, ast.Assign | ast.AnnAssign):
+        if isinstance(statement.value, ast.Name | ast.Attribute):
+            return ()  # another name for what is defined elsewhere
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         nodes = (node for target in targets for node in ast.walk(target))
         return [node.id for node in nodes if isinstance(node, ast.Name)]

@@ -83,9 +83,15 @@ def init(folder: Path) -> None:
 
 
 @cli.command()
-def schema() -> None:
-    """Print the JSON Schema of the job file, for editors."""
-    click.echo(json_schema())
+@click.argument("what", type=click.Choice(["job", "manifest"]), default="job")
+def schema(what: str) -> None:
+    """Print the JSON Schema of the job file, for editors, or of manifests, for other tools."""
+    if what == "manifest":
+        from labelmill.manifestschema import manifest_schema
+
+        click.echo(manifest_schema())
+    else:
+        click.echo(json_schema())
 
 
 @cli.command(context_settings=_PASS_THROUGH)
