@@ -1,4 +1,4 @@
-"""Files that training code reads: Parquet, JSON lines, CSV; written whole or not at all."""
+"""Files that training code reads, in several formats; written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import fsspec
 import pyarrow as pa
@@ -19,7 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from labelmill.errors import JobSpecError, StoreError
 
-Format = Literal["parquet", "jsonl", "csv"]
+Format = Literal["parquet", "jsonl", "csv", "tfrecord"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -95,10 +95,59 @@ def _without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(looks, pc.binary_join_element_wise("'", column, ""), column)
 
 
+class _TFRecordWriter:
+    """A `tf.train.Example` per record; structs become lists in the order of their fields."""
+
+    def __init__(self, path: str, schema: pa.Schema) -> None:
+        try:
+            from tfrecord.writer import TFRecordWriter  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise JobSpecError(
+                f"format tfrecord: {error}; pip install 'labelmill[tfrecord]'"
+            ) from error
+        self._kinds = {field.name: _feature_kind(field) for field in schema}
+        self._writer = TFRecordWriter(path)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        for row in batch.to_pylist():
+            features = {name: (_values(value), self._kinds[name]) for name, value in row.items()}
+            self._writer.write(features)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _feature_kind(field: pa.Field) -> str:
+    kind = field.type
+    if pa.types.is_struct(kind):
+        kind = kind.field(0).type
+    if kind == pa.string():
+        return "byte"
+    if pa.types.is_floating(kind):
+        return "float"
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return "int"
+    raise JobSpecError(
+        f"column {field.name!r} is {field.type}, which a TFRecord example cannot hold; export "
+        "parquet or jsonl"
+    )
+
+
+# Any: a value of whatever column; only those of `_feature_kind` come here.
+def _values(value: Any) -> list[Any]:
+    """Return a value as the list that a feature is; none for a null."""
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        return list(value.values())
+    return [value.encode() if isinstance(value, str) else value]
+
+
 _WRITERS: Mapping[Format, Callable[[str, pa.Schema], Writer]] = {
     "parquet": _ParquetWriter,
     "jsonl": _JsonLinesWriter,
     "csv": _CsvWriter,
+    "tfrecord": _TFRecordWriter,
 }
 
 

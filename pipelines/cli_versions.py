@@ -208,7 +208,7 @@ def gc(uri: str, keep: int, min_age: float, dry_run: bool, as_json: bool) -> Non
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["parquet", "jsonl", "csv"]),
+    type=click.Choice(["parquet", "jsonl", "csv", "tfrecord"]),
     help="Format; else OUT's suffix tells.",
 )
 @_VERSION

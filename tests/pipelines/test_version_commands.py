@@ -414,10 +414,25 @@ def test_export_makes_formulas_inert_in_csv_and_keeps_numbers(document, uri, tmp
     assert {"-3", "<script>", 'a,"b\n', "\x1b[31mred"} <= rows.keys()
 
 
+def test_export_as_tfrecord_holds_an_example_of_each_record(document, uri, tmp_path):
+    reader = pytest.importorskip("tfrecord.reader")
+    target = tmp_path / "labels.tfrecord"
+    document("export", uri, target, "--labels", "soft", "--column", "text")
+
+    expected = {row["id"]: row for row in labelmill.open_labels(uri).to_table().to_pylist()}
+    found = list(reader.tfrecord_loader(str(target), None))
+    assert len(found) == sum(row["covered"] for row in expected.values())
+    for example in found:
+        row = expected[bytes(example["id"]).decode()]
+        assert bytes(example["label"]).decode() == row["label"]
+        assert example["probs"].tolist() == row["probs"]
+        assert len(example["text"]) > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["x.txt"], 2, "its suffix is none of parquet, jsonl, csv"),
+        (["x.txt"], 2, "its suffix is none of parquet, jsonl, csv, tfrecord"),
         (["x.csv", "--column", "nope"], 2, "has no column 'nope'"),
         (["x.csv", "--split", "train=.8,test=.3"], 2, "add up to 1.1"),
         (["x.csv", "--split", "train"], 2, "expected NAME=SHARE"),
