@@ -26,6 +26,7 @@ DEV = [
     "scikit-learn>=1.5",
     "scipy-stubs>=1.14",
     "spacy>=3.8,<3.9",
+    "tfrecord>=1.14",
     "tokenizers>=0.20",
     "types-PyYAML>=6.0",
 ]
@@ -72,6 +73,7 @@ setup(
         "azure": ["adlfs>=2024.7"],
         "embeddings": ["safetensors>=0.4", "tokenizers>=0.20"],
         "nlp": ["spacy>=3.8,<3.9"],
+        "tfrecord": ["tfrecord>=1.14"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "dev": DEV,
     },

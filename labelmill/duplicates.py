@@ -79,6 +79,17 @@ def read_range(store: Store, file: FileEntry, first: int, stop: int) -> Digests:
     return np.frombuffer(data, dtype="<u8").reshape(-1, 2)
 
 
+def contains_id(store: Store, file: FileEntry, record_id: str) -> bool:
+    """Return whether a stored file has the digest of an id.
+
+    Raises:
+        CorruptFileError: The file is shorter than its header says.
+    """
+    digest = np.frombuffer(id_digests(pa.array([record_id])), dtype="<u8")
+    number = int(digest[0] >> _RANGE_BITS)
+    return bool((read_range(store, file, number, number + 1) == digest).all(axis=1).any())
+
+
 def count_repeats(parts: Iterable[Digests]) -> int:
     """Return how many digests of all parts, each distinct within itself, are repeats."""
     pairs = np.concatenate([np.empty((0, 2), dtype=np.uint64), *parts])

@@ -53,6 +53,10 @@ class VersionNotFoundError(LabelmillError, LookupError):
     """The data set has no such version, or none at all."""
 
 
+class RecordNotFoundError(LabelmillError, LookupError):
+    """The version has no record with that id."""
+
+
 class ConcurrentRefreshError(LabelmillError):
     """Another run published first; this one's plan is out of date."""
 

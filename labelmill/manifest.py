@@ -18,10 +18,15 @@ from typing import Any, Literal, get_args
 from labelmill.errors import CorruptFileError
 from labelmill.store import StoredFile, is_relative_path
 
-FORMAT_VERSION = 1
-"""The manifest format that this code writes, and the newest that it reads."""
+FORMAT_VERSION = 2
+"""The manifest format that this code writes, and the newest that it reads.
 
-FileKind = Literal["votes", "patterns", "faults", "ids", "labels", "model", "report"]
+Format 1 has no files of the kinds ``code`` and ``resource``; it is read as it is.
+"""
+
+FileKind = Literal[
+    "votes", "patterns", "faults", "ids", "labels", "model", "report", "code", "resource"
+]
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 

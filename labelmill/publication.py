@@ -13,10 +13,11 @@ from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccounti
 from labelmill.gates import check_gates, refused
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
+from labelmill.retention import keep_young
 from labelmill.shard import Shard
 from labelmill.shardwork import ShardTask
 from labelmill.store import Store
-from labelmill.versions import commit, read_manifest
+from labelmill.versions import commit, read_manifest, run_path
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class RunInfo:
         parent_digest: Its content digest.
         inputs_digest: Digest of all that determines the result.
         accept: Gates that the operator overrides.
+        files: What was stored before the run: the functions' code and the data files they read.
     """
 
     id: str
@@ -42,6 +44,7 @@ class RunInfo:
     parent_digest: str | None
     inputs_digest: str
     accept: tuple[str, ...] = ()
+    files: tuple[FileEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,6 @@ class RunOutcome:
     def from_json(cls, text: str | bytes) -> RunOutcome:
         """Read what `to_json` wrote."""
         return cls(**json.loads(text))
-
-
-def run_path(run_id: str) -> str:
-    """Return the name under which a run's outcome is stored."""
-    return f"_labelmill/runs/{run_id}.json"
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,12 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     parameters = publication.parameters
     model_digest = json.loads(parameters)["digest"]
     model = store.put(f"models/{model_digest}.json", parameters.encode())
-    files = [file for record in records for file in record.files]
+    files = [
+        *(file for record in records for file in record.files),
+        *run.files,
+        FileEntry.of(model, kind="model", rows=0, shard=None),
+    ]
+    keep_young(store, files, parent)
     manifest = commit(
         store,
         Manifest(
@@ -187,7 +190,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
             inputs_digest=run.inputs_digest,
             spec=spec_content(task.job),
             shards=tuple(record.shard.to_dict() for record in records),
-            files=(*files, FileEntry.of(model, kind="model", rows=0, shard=None)),
+            files=tuple(files),
             model_digest=model_digest,
             counts=counts,
             summary=summary,

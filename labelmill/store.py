@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import datetime
 import errno
 import hashlib
 import os
@@ -74,6 +75,26 @@ class StoredFile:
     path: str
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """One object as a listing shows it.
+
+    Attributes:
+        path: Where it is, relative to the store's root.
+        bytes: Its size.
+        modified: When it was written last; None where the store does not say.
+    """
+
+    path: str
+    bytes: int
+    modified: datetime.datetime | None
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it is a local file that somebody is writing, or was killed while writing."""
+        return PurePosixPath(self.path).name.startswith(TEMPORARY_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -187,6 +208,14 @@ class Store:
             return None
         return int(info["size"]) if info["type"] == "file" else None
 
+    def modified(self, path: str) -> datetime.datetime | None:
+        """Return when an object was written last; None when there is none or the store is mute."""
+        fs, key = self._locate(path)
+        try:
+            return _modified(self._retry("look up", path, lambda: fs.info(key)))
+        except FileNotFoundError:
+            return None
+
     def list(self, prefix: str = "") -> builtins.list[str]:
         """List the objects in a folder and the folders below it.
 
@@ -197,18 +226,41 @@ class Store:
             Paths relative to the root, sorted, without temporary files; none when the folder does
             not exist.
         """
+        paths = self._find(prefix)
+        return sorted(p for p in paths if not PurePosixPath(p).name.startswith(TEMPORARY_PREFIX))
+
+    def list_files(self, prefix: str = "") -> builtins.list[ListedFile]:
+        """List the objects in a folder and the folders below it with size and age.
+
+        Args:
+            prefix: The folder; empty for the whole store.
+
+        Returns:
+            Objects sorted by path, unfinished local files among them.
+        """
+        found = self._find(prefix)
+        return [
+            ListedFile(path, int(info["size"]), _modified(info))
+            for path, info in sorted(found.items())
+        ]
+
+    def _find(self, prefix: str) -> dict[str, Mapping[str, Any]]:
+        """Return what the file system says of all objects below a folder, by their path."""
         fs, folder = self._locate(prefix) if prefix else self._filesystem()
         # Left alone, fsspec's generic walk drops what it could not list.
         generic = not fs.async_impl and type(fs).find is fsspec.AbstractFileSystem.find
         options = {"on_error": _raise_unless_absent} if generic else {}
         try:
-            found = self._retry("list", prefix, lambda: fs.find(folder or "/", **options))
+            found = self._retry(
+                "list", prefix, lambda: fs.find(folder or "/", detail=True, **options)
+            )
         except FileNotFoundError:
-            return []
+            return {}
         root = self._filesystem()[1] + "/"
         inside = folder + "/"
-        paths = (name.removeprefix(root) for name in found if name.startswith(inside))
-        return sorted(p for p in paths if not PurePosixPath(p).name.startswith(TEMPORARY_PREFIX))
+        return {
+            name.removeprefix(root): info for name, info in found.items() if name.startswith(inside)
+        }
 
     def delete(self, path: str) -> None:
         """Delete an object; it is no error when there is none."""
@@ -368,6 +420,19 @@ def _normalise(uri: str) -> str:
         advice = f"; pip install 'labelmill[{extra}]'" if extra else ""
         raise StoreError(f"no installed package serves {uri!r}: {error}{advice}") from error
     return f"{protocol}://{rest.rstrip('/')}"
+
+
+def _modified(info: Mapping[str, Any]) -> datetime.datetime | None:
+    """Return when an object was written, which every file system calls otherwise."""
+    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = info.get(key)
+        if isinstance(value, datetime.datetime):
+            return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        if isinstance(value, (int, float)):
+            return datetime.datetime.fromtimestamp(value, datetime.UTC)
+        if isinstance(value, str):
+            return datetime.datetime.fromisoformat(value)
+    return None
 
 
 def _may_pass(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +13,12 @@ import pyarrow.parquet as pq
 
 from labelmill.errors import CorruptFileError
 
+FORMAT_VERSION = 1
+"""The format of a table file that this code writes, and the newest that it reads."""
+
 ROW_GROUP_ROWS = 1 << 17
 
+_FORMAT = b"labelmill.format"
 _NOTE = b"labelmill.note"
 _DIGEST_KEY = b"labelmill.digest"
 _DIGEST = b"labelmill.sha256="
@@ -84,6 +88,7 @@ class TableWriter:
         if note is not None:
             text = json.dumps(note, sort_keys=True, separators=(",", ":"))
             self._writer.add_key_value_metadata({_NOTE: text.encode()})
+        self._writer.add_key_value_metadata({_FORMAT: str(FORMAT_VERSION).encode()})
         self._writer.add_key_value_metadata({_DIGEST_KEY: _DIGEST + _NO_DIGEST})
         self._writer.close()
         data = bytearray(self._sink.getbuffer())
@@ -127,20 +132,28 @@ class TableFile:
         name: What error messages call it.
 
     Raises:
-        CorruptFileError: The bytes are no such file, or not all as they were written.
+        CorruptFileError: The bytes are no such file, not all as they were written, or in a newer
+            format.
     """
 
     def __init__(self, data: bytes, name: str) -> None:
+        self.name = name
         try:
             place = _digest_place(data)
             if data[place] != _digest_of(data, place):
                 raise ValueError("its bytes do not match its digest")
             self._file = pq.ParquetFile(pa.BufferReader(data))
             metadata = self._file.metadata.metadata or {}
+            version = int(metadata.get(_FORMAT, b"1"))
             self.note: Mapping[str, Any] = json.loads(metadata.get(_NOTE, b"{}"))
             self.schema: pa.Schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptFileError(f"{name}: not a table that labelmill wrote: {error}") from error
+        if version > FORMAT_VERSION:
+            raise CorruptFileError(
+                f"{name} has format {version}, written by a newer labelmill; this one reads up to "
+                f"format {FORMAT_VERSION}. Upgrade labelmill."
+            )
 
     @property
     def rows(self) -> int:
@@ -150,3 +163,25 @@ class TableFile:
     def batches(self, batch_rows: int = 1 << 14) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order."""
         yield from self._file.iter_batches(batch_size=batch_rows)
+
+    def whole(self, columns: Sequence[str] = ()) -> pa.RecordBatch:
+        """Return all rows as one batch.
+
+        Args:
+            columns: The columns to read; all by default.
+
+        Raises:
+            CorruptFileError: There is no such column.
+        """
+        names = list(columns) or self.schema.names
+        missing = [name for name in names if name not in self.schema.names]
+        if missing:
+            raise CorruptFileError(f"{self.name} has no column {missing[0]!r}")
+        chosen = [self.schema.field(name) for name in names]
+        schema = pa.schema(chosen, metadata=self.schema.metadata)
+        table = self._file.read(names).select(names).combine_chunks()
+        arrays = [
+            column.chunk(0) if column.num_chunks else pa.array([], column.type)
+            for column in table.columns
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -22,6 +22,7 @@ from labelmill.store import Store
 
 VERSIONS_FOLDER = "_labelmill/versions"
 CURRENT_PATH = "_labelmill/current.json"
+RUNS_FOLDER = "_labelmill/runs"
 
 _MANIFEST_NAME = re.compile(rf"{VERSIONS_FOLDER}/(\d{{8,}})\.json")
 _VERIFY_THREADS = 4  # each holds one whole file
@@ -34,6 +35,11 @@ def manifest_path(version: int) -> str:
     '_labelmill/versions/00000042.json'
     """
     return f"{VERSIONS_FOLDER}/{version:08d}.json"
+
+
+def run_path(run_id: str) -> str:
+    """Return the name under which a run's outcome is stored."""
+    return f"{RUNS_FOLDER}/{run_id}.json"
 
 
 def list_versions(store: Store) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from labelmodel.arrays import AnyArray, FloatArray, LabelArray, LFArray
 from labelmodel.blocks import effective_votes
 from labelmodel.default_stages import posteriors
 from labelmodel.lf_regime import tempering
-from labelmodel.patterns import PatternTable, count_patterns
+from labelmodel.patterns import PatternTable, count_patterns, count_patterns_with_inverse
+from labelmodel.staged import StagedModel
 from labelmodel.state import Parameters
+
+_TINY = np.finfo(np.float64).tiny
+"""In place of a probability of zero, which has no logarithm."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,50 @@ def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLo
     return _terms(row, scale * params.log_class_balance, scale * votes, scale * abstain, posterior)
 
 
+def explain_votes(model: StagedModel[Any], lfs: AnyArray, labels: AnyArray) -> VoteLogOdds:
+    """Take the posterior of one row of votes apart, whatever the model.
+
+    The default model's terms are those of its own sum (`vote_log_odds`). Of any other model, a
+    vote's term is what the logarithm of the posterior loses without it, and `prior` the class
+    balance: where votes are independent given the class, as in Dawid and Skene's model, that is
+    the vote's log-likelihood. What the terms leave over is in `adjustment`.
+
+    Parameters
+    ----------
+    model : StagedModel
+        A fitted model.
+    lfs, labels : int[v]
+        The votes, LFs ascending; none for a record that nothing voted on.
+
+    Raises
+    ------
+    NotFittedError
+        Before `fit`.
+    VotesError
+        Votes out of range or LFs not ascending.
+    """
+    model._check_fitted()
+    if isinstance(model.state_, Parameters):
+        return vote_log_odds(model.state_, lfs, labels)
+    lfs, labels = np.asarray(lfs), np.asarray(labels)
+    others = ~np.eye(len(lfs), dtype=bool)
+    table, inverse = count_patterns_with_inverse(
+        np.concatenate([[0], len(lfs) + (len(lfs) - 1) * np.arange(len(lfs) + 1)]),
+        np.concatenate([lfs, *(lfs[kept] for kept in others)]),
+        np.concatenate([labels, *(labels[kept] for kept in others)]),
+        n_lfs=model.n_lfs_,
+        n_classes=model.n_classes_,
+    )
+    posterior, *without = model.predict_proba(table)[inverse]
+    log = np.log(np.maximum(posterior, _TINY))
+    votes = np.zeros((len(lfs), len(log)))
+    for position, rest in enumerate(without):
+        votes[position] = log - np.log(np.maximum(rest, _TINY))
+    prior = np.log(np.maximum(model.class_balance_, _TINY)) if len(lfs) else log
+    row = table.take(inverse[:1])
+    return _terms(row, prior, votes, 0.0 * posterior, posterior)
+
+
 def _terms(
     row: PatternTable,
     prior: FloatArray,
@@ -132,7 +181,7 @@ def _terms(
     posterior: FloatArray,
 ) -> VoteLogOdds:
     # A vote share of zero (majority vote as fallback) has no logarithm.
-    target = np.log(np.maximum(posterior, np.finfo(np.float64).tiny))
+    target = np.log(np.maximum(posterior, _TINY))
     explained = prior + votes.sum(axis=0) + abstain
     adjustment = _centred(target) - _centred(explained)
     adjustment[np.abs(adjustment) < 1e-9] = 0.0

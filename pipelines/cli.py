@@ -1,4 +1,7 @@
-"""The command line: `labelmill init | plan | run | lfs | schema`."""
+"""The command line: the group, its commands about jobs, and what becomes of errors.
+
+Commands about published versions are in `cli_versions`.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from rich.console import Console
 from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobfile import load_job
 from labelmill.jobspec import json_schema
+from pipelines.cli_parts import consoles, drop_output
+from pipelines.cli_versions import COMMANDS
 from pipelines.shadowing import check_packages
 
 if TYPE_CHECKING:
@@ -58,24 +63,6 @@ def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-class _Output(Console):
-    """A console whose reader may go away: what was done is done, and what is left is finished."""
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing more."""
-        self.quiet = True
-        _drop_output()
-
-
-def _consoles(as_json: bool) -> tuple[Console, Console]:
-    """Return the consoles for results and for progress; results are plain when piped."""
-    width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to cut numbers at
-    out = _Output(width=width, quiet=as_json, emoji=False)
-    # A duplicate, because a run diverts stderr itself from Beam's worker processes.
-    err = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
-    return out, Console(file=err, emoji=False)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks; may stand anywhere.")
 @click.version_option(package_name="labelmill")
@@ -96,9 +83,15 @@ def init(folder: Path) -> None:
 
 
 @cli.command()
-def schema() -> None:
-    """Print the JSON Schema of the job file, for editors."""
-    click.echo(json_schema())
+@click.argument("what", type=click.Choice(["job", "manifest"]), default="job")
+def schema(what: str) -> None:
+    """Print the JSON Schema of the job file, for editors, or of manifests, for other tools."""
+    if what == "manifest":
+        from labelmill.manifestschema import manifest_schema
+
+        click.echo(manifest_schema())
+    else:
+        click.echo(json_schema())
 
 
 @cli.command(context_settings=_PASS_THROUGH)
@@ -115,7 +108,7 @@ def plan(
     """Show shards, what would run, what is reused, and each function's speed on a sample."""
     from pipelines.screen import Screen
 
-    out, err = _consoles(as_json)
+    out, err = consoles(as_json)
     made, choice = _planned(job, overrides, full, runner, beam_flags, err)
     if as_json:
         click.echo(json.dumps(_plan_document(made, choice), indent=2))
@@ -146,7 +139,7 @@ def run(
     from pipelines.run import run_plan
     from pipelines.screen import Screen
 
-    out, err = _consoles(as_json)
+    out, err = consoles(as_json)
     made, choice = _planned(job, overrides, full, runner, beam_flags, err)
     spec = made.job
     screen = Screen(out)
@@ -222,7 +215,7 @@ def lfs(
 
     if examples is None:
         examples = 3 if named or as_json else 0
-    out, err = _consoles(as_json)
+    out, err = consoles(as_json)
     if watching:
         from pipelines.screen_watch import WatchJson, WatchScreen
         from pipelines.watch import Request, watch_job
@@ -237,6 +230,10 @@ def lfs(
         click.echo(json.dumps(found.document(), indent=2))
     else:
         LFScreen(out).sample(found, View(named))
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def _planned(
@@ -320,14 +317,14 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
             click.echo(f"error: {error}", err=True)
             return error.exit_code
         except (BrokenPipeError, SystemExit):  # what click makes of a reader that is gone
-            _drop_output()
+            drop_output()
             return 0
         except OSError as error:
             if error.errno not in _DISK_FULL:
                 return _bug(error, debug)
             with suppress(OSError):
                 sys.stdout.flush()
-            _drop_output()
+            drop_output()
             click.echo(f"error: {error}; make room, a rerun reuses what was stored", err=True)
             return 1
         except Exception as error:
@@ -352,11 +349,6 @@ def _bug(error: Exception, debug: bool) -> int:
         err=True,
     )
     return 1
-
-
-def _drop_output() -> None:
-    """Write what is left of our output nowhere, or Python complains when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _open_closed_streams() -> None:

@@ -24,10 +24,14 @@ from apache_beam.options.pipeline_options import PortableOptions
 from labelmill import errors
 from labelmill.datafiles import stage
 from labelmill.errors import JobSpecError, LabelmillError
+from labelmill.filecache import RESOURCES
 from labelmill.gates import GATES
 from labelmill.guard import close_all
-from labelmill.publication import RunInfo, RunOutcome, run_path
-from labelmill.store import Store
+from labelmill.manifest import FileEntry
+from labelmill.publication import RunInfo, RunOutcome
+from labelmill.sources import store_sources
+from labelmill.store import Store, StoredFile
+from labelmill.versions import run_path
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
@@ -101,7 +105,7 @@ def run_plan(
         progress = Path(folder) / "rows"
         progress.touch()
         task = plan.task
-        stage(Store.open(plan.job.output.uri), plan.prepared.data_files())
+        run = replace(run, files=_store_inputs(store, plan))
         if choice.is_local:
             task = replace(task, progress_path=str(progress), launcher=os.getpid())
         shards = plan.corpus.shards
@@ -119,6 +123,17 @@ def run_plan(
         ) from None
     ended = datetime.datetime.now(datetime.UTC)
     return Finished(outcome, choice, (ended - started).total_seconds())
+
+
+def _store_inputs(store: Store, plan: Plan) -> tuple[FileEntry, ...]:
+    """Store what workers read and later readers ask for: data files, and the functions' code."""
+    files = plan.prepared.data_files()
+    resources = {}
+    digests = stage(store, files)
+    for file in files:
+        stored = StoredFile(f"{RESOURCES}/{digests[file.path]}", file.size, digests[file.path])
+        resources[stored.path] = FileEntry.of(stored, kind="resource", rows=0, shard=None)
+    return (*resources.values(), store_sources(store, plan.prepared))
 
 
 @contextmanager

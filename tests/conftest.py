@@ -55,28 +55,32 @@ def is_short(text):
 """
 
 
+def write_job(root: Path, **changes: Any) -> Path:
+    """Write a job with 3 shards and 300 messages and return its file."""
+    root.mkdir(parents=True, exist_ok=True)
+    for part in range(3):
+        write_messages(root / "data" / f"{part}.jsonl", part * 100, part * 100 + 100)
+    (root / "lfs.py").write_text(LFS)
+    (root / "helpers.py").write_text(HELPERS)
+    job = {
+        "name": "messages",
+        "input": {"uri": "data/*.jsonl", "id": "id"},
+        "labels": ["ham", "spam"],
+        "lfs": ["lfs.py"],
+        "gold": {"column": "gold"},
+        "output": {"uri": "out"},
+    }
+    job.update(changes)
+    path = root / "job.yaml"
+    path.write_text(json.dumps(job))
+    return path
+
+
 @pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a job with 3 shards and 300 messages and gives its file."""
+    """Return a function that writes a job below a folder and gives its file."""
 
     def make(folder: str = "job", **changes: Any) -> Path:
-        root = tmp_path / folder
-        root.mkdir(parents=True, exist_ok=True)
-        for part in range(3):
-            write_messages(root / "data" / f"{part}.jsonl", part * 100, part * 100 + 100)
-        (root / "lfs.py").write_text(LFS)
-        (root / "helpers.py").write_text(HELPERS)
-        job = {
-            "name": "messages",
-            "input": {"uri": "data/*.jsonl", "id": "id"},
-            "labels": ["ham", "spam"],
-            "lfs": ["lfs.py"],
-            "gold": {"column": "gold"},
-            "output": {"uri": "out"},
-        }
-        job.update(changes)
-        path = root / "job.yaml"
-        path.write_text(json.dumps(job))
-        return path
+        return write_job(tmp_path / folder, **changes)
 
     return make

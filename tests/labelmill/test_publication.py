@@ -9,7 +9,7 @@ import pytest
 from labelmill.apply import Outcomes
 from labelmill.errors import RowAccountingError
 from labelmill.manifest import FileEntry
-from labelmill.publication import RunOutcome, ShardRecord, check_rows, run_path
+from labelmill.publication import RunOutcome, ShardRecord, check_rows
 from labelmill.shard import Shard
 
 
@@ -59,7 +59,3 @@ def test_shard_without_a_votes_file_does_not_add_up():
 def test_outcome_survives_json(version):
     outcome = RunOutcome("r1", "published", version, "as ä", {"counts": {"rows": 3}, "gates": []})
     assert RunOutcome.from_json(outcome.to_json()) == outcome
-
-
-def test_outcome_is_stored_by_run():
-    assert run_path("r1") == "_labelmill/runs/r1.json"

@@ -109,3 +109,23 @@ def test_input_digest_is_the_same_in_every_run():
     assert input_digest({"b": [1, "ä"], "a": None}) == input_digest({"a": None, "b": [1, "ä"]})
     with pytest.raises(ValueError, match="JSON"):
         input_digest(float("nan"))
+
+
+def test_a_file_in_a_newer_format_is_said_to_be_newer(monkeypatch):
+    monkeypatch.setattr(tablefile, "FORMAT_VERSION", 2)
+    data = written(rows(3))
+    monkeypatch.undo()
+
+    with pytest.raises(CorruptFileError, match="f has format 2, written by a newer labelmill"):
+        TableFile(data, "f")
+
+
+def test_columns_are_read_whole_and_a_missing_one_is_named():
+    file = TableFile(written(rows(5), cuts=[2]), "f")
+
+    assert file.whole().to_pydict() == rows(5).to_pydict()
+    assert file.whole().schema.metadata[b"k"] == b"v"
+    assert file.whole(["lfs"]).to_pydict() == {"lfs": rows(5).to_pydict()["lfs"]}
+    assert TableFile(TableWriter(SCHEMA).finish(), "f").whole().num_rows == 0
+    with pytest.raises(CorruptFileError, match="f has no column 'label'"):
+        file.whole(["label"])

@@ -27,6 +27,7 @@ from labelmill.versions import (
     list_versions,
     manifest_path,
     read_manifest,
+    run_path,
     verify_version,
 )
 
@@ -70,6 +71,10 @@ def publish(store, count):
     for _ in range(count):
         manifests.append(commit(store, next_manifest(manifests[-1] if manifests else None)))
     return manifests
+
+
+def test_the_outcome_of_a_run_is_stored_by_its_id():
+    assert run_path("r1") == "_labelmill/runs/r1.json"
 
 
 # --- one writer ---

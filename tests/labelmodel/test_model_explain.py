@@ -6,6 +6,8 @@ from vote_strategies import simulated_crowd, simulated_lfs
 
 from labelmodel import LabelModel, vote_log_odds
 from labelmodel.arrays import softmax
+from labelmodel.explain import explain_votes
+from labelmodel.models import MODELS
 
 
 def explained(model, row):
@@ -55,3 +57,34 @@ def test_exported_rows_add_up_to_the_posterior_log_odds(simulate):
     log_odds = np.log(terms.posterior[1] / terms.posterior[0])
     for row in (total, {name: sum(part[name] for part in parts) for name in "abc"}):
         assert row["b"] - row["a"] == pytest.approx(log_odds, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_terms_of_every_model_add_up_to_its_posterior(name):
+    votes, _ = simulated_crowd(n=200)
+    n_classes = 2 if name == "triplets" else 3
+    votes = np.minimum(votes, n_classes - 1)
+    model = MODELS[name](n_classes=n_classes).fit(votes)
+    probs = model.predict_proba(votes)
+    none = np.full(votes.shape[1], -1)
+    for row, expected in zip(
+        [*votes[:10], none], [*probs[:10], model.uncovered_balance_], strict=True
+    ):
+        lfs = np.flatnonzero(row >= 0)
+        terms = explain_votes(model, lfs, row[lfs])
+        assert np.allclose(softmax(terms.total[None])[0], expected, atol=1e-9)
+        assert np.allclose(terms.posterior, expected, atol=1e-12)
+        assert terms.lfs.tolist() == lfs.tolist()
+
+
+def test_terms_of_a_naive_bayes_model_are_the_likelihoods_of_its_votes():
+    votes, _ = simulated_crowd(n=200)
+    model = MODELS["dawid_skene"](n_classes=3).fit(votes)
+    row = votes[(votes >= 0).sum(axis=1).argmax()]
+    lfs = np.flatnonzero(row >= 0)
+
+    terms = explain_votes(model, lfs, row[lfs])
+
+    log = np.log(model.class_balance_)
+    assert np.allclose(terms.prior, log - log.mean())
+    assert np.allclose(terms.adjustment, 0, atol=1e-9)

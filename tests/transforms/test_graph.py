@@ -50,6 +50,7 @@ def test_every_local_mode_publishes_the_same_bytes(make_job):
     manifest, files = results["in_memory"]
     assert manifest.counts["rows"] == 300
     assert {path.split("/")[0] for path in files} == {
+        "code",
         "ids",
         "labels",
         "models",

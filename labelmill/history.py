@@ -1,0 +1,94 @@
+"""The versions of a data set, one after another: when, how much, and what changed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from labelmill.errors import CorruptFileError
+from labelmill.manifest import Manifest
+from labelmill.store import Store
+from labelmill.versionchanges import VersionChanges, changes_between
+from labelmill.versions import list_versions, read_manifest
+
+_THREADS = 8
+
+
+@dataclass(frozen=True)
+class VersionSummary:
+    """What a list of versions says of one.
+
+    Attributes:
+        version: Its number.
+        started: When its run started, ISO 8601 in UTC; None where the manifest does not say.
+        run_id: The run.
+        rows: Records labeled.
+        covered: Those with a vote.
+        class_counts: By class, covered records with that label.
+        accepted: Gates that refused it and were overridden by name.
+        changes: What changed since the version before in the list; None for the first.
+        damaged: What is wrong with its manifest; all else is then zero or empty.
+    """
+
+    version: int
+    started: str | None = None
+    run_id: str | None = None
+    rows: int = 0
+    covered: int = 0
+    class_counts: Mapping[str, int] | None = None
+    accepted: tuple[str, ...] = ()
+    changes: VersionChanges | None = None
+    damaged: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def history(store: Store, last: int | None = None) -> list[VersionSummary]:
+    """Return the versions of a data set, the oldest first.
+
+    Args:
+        store: The data set.
+        last: Only so many, the latest; all by default.
+
+    Returns:
+        A summary of each. One whose manifest is damaged says so, and the next one has no changes.
+    """
+    numbers = list_versions(store)
+    first = 0 if last is None else max(len(numbers) - last, 0)
+    numbers = numbers[max(first - 1, 0) :]  # with the one that the first is compared with
+    with ThreadPoolExecutor(_THREADS) as threads:
+        read = list(threads.map(lambda number: _read(store, number), numbers))
+    summaries = [_summary(None, read[0], numbers[0])] if read else []
+    for (before, after), number in zip(itertools.pairwise(read), numbers[1:], strict=True):
+        summaries.append(_summary(before, after, number))
+    return summaries[1:] if first else summaries
+
+
+def _read(store: Store, number: int) -> Manifest | CorruptFileError:
+    try:
+        return read_manifest(store, number)
+    except CorruptFileError as error:
+        return error
+
+
+def _summary(
+    before: Manifest | CorruptFileError | None, after: Manifest | CorruptFileError, number: int
+) -> VersionSummary:
+    if isinstance(after, CorruptFileError):
+        return VersionSummary(number, damaged=str(after))
+    counts = after.counts
+    return VersionSummary(
+        version=number,
+        started=after.run.get("started"),
+        run_id=after.run.get("id"),
+        rows=counts["rows"],
+        covered=counts["covered"],
+        class_counts=dict(zip(after.class_names, counts["class_counts"], strict=True)),
+        accepted=tuple(gate["name"] for gate in after.gates if gate["accepted"]),
+        changes=changes_between(before, after) if isinstance(before, Manifest) else None,
+    )
