@@ -58,6 +58,12 @@ class StoreConformance:
         assert stored == StoredFile("labels/a.parquet", 3, hashlib.sha256(b"abc").hexdigest())
         assert store.get("labels/a.parquet") == b"abc"
 
+    def test_get_range_returns_a_part(self, store):
+        store.put("a", b"0123456789")
+        assert store.get_range("a", 2, 5) == b"234"
+        with pytest.raises(FileNotFoundError):
+            store.get_range("none", 2, 5)
+
     def test_put_replaces_the_whole_object(self, store):
         store.put("a", b"long content")
         store.put("a", b"short")
@@ -82,6 +88,12 @@ class StoreConformance:
         store.create("v/1", b"theirs")
         with pytest.raises(AlreadyExistsError, match="v/1 already exists with other content"):
             store.create("v/1", b"mine")
+        assert store.get("v/1") == b"theirs"
+
+    def test_create_of_nothing_over_content_keeps_it(self, store):
+        store.create("v/1", b"theirs")
+        with pytest.raises(AlreadyExistsError):
+            store.create("v/1", b"")
         assert store.get("v/1") == b"theirs"
 
     def test_get_of_nothing_names_the_object(self, store):
