@@ -37,23 +37,25 @@ class Server:
     uri: str
     environment: Mapping[str, str]
 
+    def through(self, port: int) -> dict[str, str]:
+        """Return the environment of clients that reach the server through another port."""
+        old = str(self.port)
+        return {name: value.replace(old, str(port)) for name, value in self.environment.items()}
+
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[Server]:
     (folder / BUCKET).mkdir(parents=True)
     port = free_port()
-    keys = {"ROOT_ACCESS_KEY": "tests", "ROOT_SECRET_KEY": S3_SECRET}
-    with _running("versitygw", ["--port", f"127.0.0.1:{port}", "posix", folder], port, keys):
-        yield Server(port, f"s3://{BUCKET}", s3_environment(port))
-
-
-def s3_environment(port: int) -> dict[str, str]:
-    return {
+    environment = {
         "AWS_ACCESS_KEY_ID": "tests",
         "AWS_SECRET_ACCESS_KEY": S3_SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
+    keys = {"ROOT_ACCESS_KEY": "tests", "ROOT_SECRET_KEY": S3_SECRET}
+    with _running("versitygw", ["--port", f"127.0.0.1:{port}", "posix", folder], port, keys):
+        yield Server(port, f"s3://{BUCKET}", environment)
 
 
 @contextmanager

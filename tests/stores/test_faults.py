@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from azure.storage.blob._shared.policies_async import ExponentialRetry
 from faulty_proxy import FAULTS, FaultyProxy, faulty_proxy
-
-from labelmill.store import Store
 
 
 @pytest.fixture
@@ -18,8 +15,8 @@ def through_proxy(server, monkeypatch):
     # It waits 15 s before it asks again, which is right for a cloud.
     monkeypatch.setattr(ExponentialRetry, "get_backoff_time", lambda self, settings: 0.1)
     with faulty_proxy(FaultyProxy(server.port, rate=0.1)) as proxy:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value.replace(str(server.port), str(proxy.port)))
+        for name, value in server.through(proxy.port).items():
+            monkeypatch.setenv(name, value)
         yield proxy
 
 
