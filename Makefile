@@ -23,11 +23,16 @@ demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to
 
 .PHONY: test
 test: $(VENV)/.ready ## run the tests, all but the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine" tests $(PACKAGES)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores" tests $(PACKAGES)
 
 .PHONY: test-slow
 test-slow: $(VENV)/.ready ## run the tests that start engines or install the wheel
 	@$(BIN)/python -m pytest -m "slow or engine" tests
+
+.PHONY: test-stores
+test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azure, installed on first use
+	@$(BIN)/python scripts/store_servers.py
+	@$(BIN)/python -m pytest -m stores tests
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types

@@ -7,7 +7,14 @@ from setuptools import find_namespace_packages, setup
 ROOT = Path(__file__).parent
 PACKAGES = ("labelmill", "labelmodel", "transforms", "pipelines")
 
+STORES = {
+    "s3": ["s3fs>=2024.6"],
+    "gcs": ["gcsfs>=2024.6"],
+    "azure": ["adlfs>=2024.7"],
+}
+
 DEV = [
+    *(client for clients in STORES.values() for client in clients),
     "build>=1.2",
     "cryptography>=42",
     "hypothesis>=6.100",
@@ -68,9 +75,7 @@ setup(
         "watchfiles>=0.24",
     ],
     extras_require={
-        "s3": ["s3fs>=2024.6"],
-        "gcs": ["gcsfs>=2024.6"],
-        "azure": ["adlfs>=2024.7"],
+        **STORES,
         "embeddings": ["safetensors>=0.4", "tokenizers>=0.20"],
         "nlp": ["spacy>=3.8,<3.9"],
         "tfrecord": ["tfrecord>=1.14"],

@@ -193,7 +193,7 @@ class Store:
             FileNotFoundError: There is no such object.
         """
         fs, key = self._locate(path)
-        return bytes(self._retry("read", path, lambda: fs.cat_file(key, start, stop)))
+        return bytes(self._retry("read", path, lambda: fs.cat_file(key, start=start, end=stop)))
 
     def exists(self, path: str) -> bool:
         """Tell whether there is an object, which a folder is not."""

@@ -4,10 +4,10 @@ import json
 import multiprocessing
 import uuid
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import chain
 
 import fsspec
 import pytest
+from committers import COMMITTERS, assert_linear_without_loss, commit_many, next_manifest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from labelmill import store as store_module
@@ -18,7 +18,7 @@ from labelmill.errors import (
     StoreError,
     VersionNotFoundError,
 )
-from labelmill.manifest import FileEntry, Manifest
+from labelmill.manifest import FileEntry
 from labelmill.store import Store
 from labelmill.versions import (
     CURRENT_PATH,
@@ -31,9 +31,6 @@ from labelmill.versions import (
     verify_version,
 )
 
-COMMITTERS = 8
-COMMITS_EACH = 5
-
 
 @pytest.fixture(params=["local", "memory"])
 def store(request, tmp_path, monkeypatch):
@@ -41,28 +38,6 @@ def store(request, tmp_path, monkeypatch):
     if request.param == "local":
         return Store.open(tmp_path / "out")
     return Store.open(f"memory://{uuid.uuid4().hex}")
-
-
-def next_manifest(parent, *, run="r", **changes):
-    """Plan the version after a parent, or the first one."""
-    values = {
-        "version": parent.version + 1 if parent else 1,
-        "parent": parent.version if parent else None,
-        "parent_digest": parent.digest if parent else None,
-        "name": "job",
-        "class_names": ("ham", "spam"),
-        "lfs": (),
-        "inputs_digest": "i",
-        "spec": {},
-        "shards": (),
-        "files": (),
-        "model_digest": "m",
-        "counts": {},
-        "summary": {},
-        "gates": (),
-        "run": {"id": run},
-    }
-    return Manifest(**{**values, **changes})
 
 
 def publish(store, count):
@@ -211,36 +186,6 @@ def test_a_number_that_does_not_follow_the_parent_is_refused(store):
 
 
 # --- eight writers ---
-
-
-def commit_many(store, committer):
-    """Commit several versions against everybody else, planning again after each conflict."""
-    committed = []
-    for number in range(COMMITS_EACH):
-        run = f"{committer}-{number}"
-        while True:
-            latest = latest_version(store)
-            parent = read_manifest(store, latest) if latest else None
-            try:
-                # In real runs the results differ; here the counts stand for them.
-                plan = next_manifest(parent, run=run, counts={"committer": run})
-                committed.append(commit(store, plan).digest)
-                break
-            except ConcurrentRefreshError:
-                continue
-    return committed
-
-
-def assert_linear_without_loss(store, committed):
-    history = [read_manifest(store, version) for version in list_versions(store)]
-    assert [manifest.version for manifest in history] == list(
-        range(1, COMMITTERS * COMMITS_EACH + 1)
-    )
-    assert [manifest.parent_digest for manifest in history] == [
-        None,
-        *(manifest.digest for manifest in history[:-1]),
-    ]
-    assert sorted(manifest.digest for manifest in history) == sorted(chain.from_iterable(committed))
 
 
 def test_eight_committing_threads_make_a_linear_history_without_loss(store):
