@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,6 +21,12 @@ WORST_FUNCTIONS = 5
 
 FILES_SEARCHED = 20
 """and files that are searched for one."""
+
+MAX_FAULTS = 100
+"""Dead letters kept per function and shard; counts are exact whatever their number."""
+
+BAD_RECORD = "bad_record"
+"""What `outcome` says of a record that could not be read."""
 
 DEAD_LETTERS = pa.schema(
     [
@@ -38,36 +45,55 @@ DEAD_LETTERS = pa.schema(
 """Columns of a faults file; `outcome` is ``bad_record``, ``fault`` or ``invalid``."""
 
 
-def bad_record_rows(records: Sequence[BadRecord]) -> pa.RecordBatch:
-    """Return unreadable records as dead letters; -1 for line or offset becomes null."""
-    rows = [
-        {
-            "outcome": "bad_record",
-            "file": record.file,
-            "line": record.line if record.line >= 0 else None,
-            "offset": record.offset if record.offset >= 0 else None,
-            "message": record.reason,
-            "text": record.text,
-        }
-        for record in records
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS)
+class DeadLetters:
+    """The dead letters of a shard: unreadable records in order, then what each function failed on.
 
-
-def fault_rows(faults: Sequence[Fault], file: str, budget: dict[str, int]) -> pa.RecordBatch:
-    """Return fault samples as dead letters, within what is left of each function's budget.
+    The order depends on neither batches nor on which functions ran when.
 
     Args:
-        faults: Samples of one batch.
+        names: The functions, in index order.
         file: The corpus file.
-        budget: Dead letters left per function; lowered by what is taken.
     """
-    rows = []
-    for fault in faults:
-        if budget[fault.lf] > 0:
-            budget[fault.lf] -= 1
-            rows.append({**asdict(fault), "file": file})
-    return pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS)
+
+    def __init__(self, names: Sequence[str], file: str) -> None:
+        self._file = file
+        self._bad: list[dict[str, Any]] = []
+        self._failures: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+
+    def add_bad(self, records: Iterable[BadRecord]) -> None:
+        """Add unreadable records; -1 for line or offset becomes null."""
+        self._bad += [
+            {
+                "outcome": BAD_RECORD,
+                "file": record.file,
+                "line": record.line if record.line >= 0 else None,
+                "offset": record.offset if record.offset >= 0 else None,
+                "message": record.reason,
+                "text": record.text,
+            }
+            for record in records
+        ]
+
+    def add_faults(self, faults: Iterable[Fault]) -> None:
+        """Add failures of one batch, as long as there is room for their function's."""
+        for fault in faults:
+            if len(self._failures[fault.lf]) < MAX_FAULTS:
+                self._failures[fault.lf].append({**asdict(fault), "file": self._file})
+
+    def keep(self, letters: Iterable[Mapping[str, Any]], names: Collection[str]) -> None:
+        """Add the failures of some functions from the dead letters of an earlier run."""
+        for letter in letters:
+            if letter["lf"] in names:
+                self._failures[letter["lf"]].append(dict(letter))
+
+    def keep_bad(self, letters: Iterable[Mapping[str, Any]]) -> None:
+        """Add the unreadable records from the dead letters of an earlier run."""
+        self._bad += [dict(letter) for letter in letters if letter["outcome"] == BAD_RECORD]
+
+    def table(self) -> pa.RecordBatch:
+        """Return all of them, with the schema `DEAD_LETTERS`."""
+        failures = [letter for letters in self._failures.values() for letter in letters]
+        return pa.RecordBatch.from_pylist(self._bad + failures, schema=DEAD_LETTERS)
 
 
 def failures_of_the_worst(

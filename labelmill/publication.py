@@ -14,7 +14,7 @@ from labelmill.gates import check_gates, refused
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
 from labelmill.shard import Shard
-from labelmill.shardwork import ShardTask
+from labelmill.shardtask import ShardTask
 from labelmill.store import Store
 from labelmill.versions import commit, read_manifest
 

@@ -10,7 +10,7 @@ from labelmill.apply import Outcomes
 from labelmill.job import PreparedJob
 from labelmill.publication import RunInfo
 from labelmill.shard import Shard
-from labelmill.shardwork import ShardTask
+from labelmill.shardtask import ShardTask
 from transforms.elements import ShardVotes
 from transforms.fit import FitLabelModel
 from transforms.outcomes import MergeOutcomesFn

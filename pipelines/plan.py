@@ -13,24 +13,27 @@ from labelmill.apply import FunctionSet
 from labelmill.columns import columns_used, needed_columns
 from labelmill.combining import with_parts
 from labelmill.corpus import Corpus, plan_corpus
+from labelmill.earlier import find_earlier
 from labelmill.errors import (
     CorpusError,
     JobSpecError,
     LabelingFunctionError,
     VersionNotFoundError,
 )
+from labelmill.functionkeys import function_keys
 from labelmill.gold import read_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
 from labelmill.labeling import BatchFunction, Matcher
 from labelmill.manifest import Manifest
 from labelmill.shard import Shard
-from labelmill.shardwork import LAYOUT, ShardTask
+from labelmill.shardtask import LAYOUT, ShardTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest
 from labelmill.votes import LFTable
 from pipelines.sampling import Sample, take_sample
+from pipelines.work import Work, work_of
 from transforms.fit import quarantined
 from transforms.fitting import MODEL_VERSION
 
@@ -50,7 +53,7 @@ class Plan:
         parent: Manifest of the current version, if there is one.
         inputs_digest: Digest of all that determines the result.
         unchanged: Whether the current version is the result of these inputs, and all there.
-        reused: Ids of shards whose votes are stored already.
+        work: What has to run, and why.
         sample: Functions run on a few records.
         warnings: What a person should know before running.
         functions: The functions ready to run; None when nothing changed. Held here, so that a run
@@ -64,15 +67,15 @@ class Plan:
     parent: Manifest | None
     inputs_digest: str
     unchanged: bool
-    reused: frozenset[str]
+    work: Work
     sample: Sample
     warnings: tuple[str, ...]
     functions: FunctionSet | None
 
     @property
     def to_vote(self) -> tuple[Shard, ...]:
-        """Shards whose votes have to be computed."""
-        return tuple(s for s in self.corpus.shards if s.id not in self.reused)
+        """Shards whose votes have to be made, if only from those of an earlier run."""
+        return tuple(work.shard for work in self.work.shards if not work.stored)
 
     def rows_of(self, shards: Sequence[Shard]) -> int:
         """Return the records in `shards`: exact for Parquet, else estimated from the sample."""
@@ -102,7 +105,12 @@ class Plan:
     @property
     def projected_seconds(self) -> float:
         """Time that the functions will need on one core, projected from the sample."""
-        return self.rows_of(self.to_vote) * sum(self.sample.seconds)
+        seconds = self.sample.seconds
+        return sum(
+            self.rows_of([work.shard]) * sum(seconds[n] for n in work.running)
+            for work in self.work.shards
+            if seconds
+        )
 
 
 def make_plan(
@@ -134,9 +142,12 @@ def make_plan(
         schema=corpus.schema,
         output_uri=job.output.uri,
         gold_digest=gold_digest,
+        keys=(),
         reuse=not full,
         check_ids=job.input.id is not None and job.input.on_duplicate_id != "ignore",
     )
+    keys = function_keys(prepared.functions(), prepared.table, corpus.schema, task.gold_column)
+    task = replace(task, keys=keys)
     store = Store.open(job.output.uri)
     try:
         parent = read_manifest(store)
@@ -158,13 +169,20 @@ def make_plan(
         )
     # When nothing changed, no record is read at all.
     reused = frozenset(s.id for s in corpus.shards if task.current_votes_path(s) in stored)
-    task = replace(task, budget_share=1 / max(1, len(corpus.shards) - len(reused)))
+    missing_votes = [s for s in corpus.shards if s.id not in reused]
+    current = {f.shard or "": f.path for f in parent.files_of("votes")} if parent else {}
+    task = replace(
+        task,
+        budget_share=1 / max(1, len(missing_votes)),
+        earlier=find_earlier(task, missing_votes, stored, current),
+    )
     if unchanged:
         functions = None
+    work = work_of(task, corpus.shards, reused, parent, functions)
     sample = Sample()
-    if functions is not None:
+    if functions is not None and work.running:
         with trying():
-            sample = take_sample(task, functions, corpus)
+            sample = take_sample(task, functions, corpus, work.running)
     return Plan(
         job,
         prepared,
@@ -173,7 +191,7 @@ def make_plan(
         parent,
         digest,
         unchanged,
-        reused,
+        work,
         sample,
         (*warnings, *_sample_warnings(sample, job, prepared.table)),
         functions,

@@ -54,7 +54,8 @@ class Screen(ScreenParts):
             return
         self.line(f"\non the first {sample.rows:,} records:")
         table = self.table(["function", "kind", "votes", "faults", "invalid", "us/record"], left=2)
-        for n, lf in enumerate(plan.prepared.table.lfs):
+        for n in sorted(plan.work.running):
+            lf = plan.prepared.table.lfs[n]
             table.add_row(
                 printable(lf.name),
                 lf.kind,

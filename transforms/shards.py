@@ -23,7 +23,8 @@ from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob
 from labelmill.launcher import end_with
 from labelmill.shard import Shard
-from labelmill.shardwork import ShardTask, stored_table, votes_of_shard, with_gold
+from labelmill.shardtask import ShardTask
+from labelmill.shardwork import stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
 from transforms.apply import NAMESPACE
