@@ -145,6 +145,30 @@ class GatesSpec(Section):
         description="Largest Jensen-Shannon divergence (bits) of the labels of covered records "
         "against the current version.",
     )
+    max_failing_functions: Fraction = Field(
+        0.5, description="Share of functions that may lose their votes by `max_fault_rate`."
+    )
+    max_vote_shift: Fraction = Field(
+        0.5,
+        description="Largest change of the share of records that a function votes on against the "
+        "current version, beyond chance and as a part of the larger share. Edited functions are "
+        "left out.",
+    )
+    min_gold_accuracy: Fraction = Field(
+        0.0,
+        description="Least accuracy on gold that scores; refused when all of its 95 % interval is "
+        "below.",
+    )
+    max_gold_loss: Fraction = Field(
+        0.02,
+        description="Largest drop of the accuracy on gold that scores, from that of the current "
+        "version to the upper end of the 95 % interval.",
+    )
+    allow_fallback: bool = Field(
+        False,
+        description="Whether a version may follow whose label model was found not to be trusted, "
+        "where the current one's was. A first version is published with a warning.",
+    )
 
 
 class LimitsSpec(Section):

@@ -11,6 +11,7 @@ from labelmill.apply import Outcomes
 from labelmill.deadletters import failures_of_the_worst
 from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccountingError
 from labelmill.gates import check_gates, refused
+from labelmill.gates_result import Candidate
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
 from labelmill.shard import Shard
@@ -154,7 +155,8 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     outcomes = _outcomes(records, len(task.table.lfs))
     counts = _counts(records, outcomes, publication.repeats, len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
-    gates = check_gates(task.job, counts, parent, run.accept)
+    candidate = Candidate(task.table.lfs, counts, summary)
+    gates = check_gates(task.job, candidate, parent, run.accept)
     times = {key: counts.pop(key) for key in ("lf_seconds", "lf_times", "lf_usage", "lf_searched")}
     reused = counts.pop("shards_reused")
     letters = (file for record in records for file in record.files if file.kind == "faults")
