@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from labelmill.jobspec import JobSpec
+from labelmill.jobspec import JobSpec, LimitsSpec
 from labelmill.shard import Shard
 from labelmill.tablefile import input_digest
 from labelmill.votes import LFTable
@@ -74,16 +74,9 @@ class ShardTask:
         path = self.votes_path(shard)
         return self.renamed.get(path, path)
 
-    def may_reuse(self, path: str) -> bool:
-        """Return whether stored votes with this name are still what a run would make."""
-        return RETRY not in path and (LIMIT not in path or self._limited("") in path)
-
     def limited_path(self, path: str, digest: str) -> str:
         """Return the name of votes that would be others with more time."""
-        return path.replace(".parquet", f"{self._limited(digest)}.parquet")
-
-    def _limited(self, digest: str) -> str:
-        return f"{LIMIT}{self.job.limits.timeout:g}-{digest}"
+        return path.replace(".parquet", f"{_limited(self.job.limits)}{digest}.parquet")
 
     def votes_digest(self, shard: Shard) -> str:
         """Return the digest of all that determines the votes of `shard`."""
@@ -126,3 +119,12 @@ class ShardTask:
         """Return what determines which records have which gold in which role."""
         gold = self.job.gold
         return None if gold is None else [gold.column, gold.fit, gold.seed, self.gold_digest]
+
+
+def may_reuse(path: str, limits: LimitsSpec) -> bool:
+    """Return whether stored votes with this name are still what a run would make."""
+    return RETRY not in path and (LIMIT not in path or _limited(limits) in path)
+
+
+def _limited(limits: LimitsSpec) -> str:
+    return f"{LIMIT}{limits.timeout:g}-"
