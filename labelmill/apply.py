@@ -89,7 +89,7 @@ class FunctionSet:
         self._guard = None if guarded_by is None else Guard(guarded_by, self._every, limit)
         self._pool = ThreadPoolExecutor(1, "labelmill-guard") if self._guard else None
         self._asking = threading.Lock()
-        self.closed = False
+        self._closed = False
         self._schemas = {g: votes_schema(table, gold=g) for g in (False, True)}
         self._labels = labels_of(self._every, table.class_names)
         self._combiner = Combiner(self._every, self._n_lfs)
@@ -149,12 +149,17 @@ class FunctionSet:
         """Return what functions printed in their own process since this was last called."""
         return "" if self._guard is None else self._guard.printed()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the functions can run no more: this was closed, or all processes were."""
+        return self._closed or (self._guard is not None and self._guard.closed)
+
     def close(self) -> None:
         """End the process of the functions, if there is one, whatever it is doing.
 
         It ends with this object anyway. A batch that another thread is applying is an error there.
         """
-        self.closed = True
+        self._closed = True
         if self._guard is not None:
             self._guard.close()
 

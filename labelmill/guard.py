@@ -97,7 +97,7 @@ class Guard:
         self._limit = limit
         self._lock = threading.RLock()
         self._process: _Process | None = None
-        self._closed = False
+        self.closed = False
         self._printed = ""
         self._batch: pa.RecordBatch | None = None
         self._stops = Stops()
@@ -106,7 +106,7 @@ class Guard:
     def start(self) -> None:
         """Start the process without waiting for it, where work is sure to come."""
         with self._lock:
-            if self._process is None and not self._closed:
+            if self._process is None and not self.closed:
                 self._process = _Process(self._job, self._limit)
 
     def run(
@@ -145,7 +145,7 @@ class Guard:
 
     def close(self) -> None:
         """End the process for good, without waiting for what it is doing."""
-        self._closed = True
+        self.closed = True
         process = self._process
         if process is not None:
             process.close()
@@ -237,7 +237,7 @@ class Guard:
             answer = process.ask(task)
         except (EOFError, OSError):
             self._process = None
-            if process is None or self._closed:
+            if process is None or self.closed:
                 raise LabelingFunctionError(
                     "the process that runs the labeling functions was ended"
                 ) from None

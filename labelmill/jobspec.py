@@ -114,6 +114,18 @@ class ModelSpec(Section):
         None, description="Share of each class, where it is known; learned by default."
     )
     random_state: Seed = Field(0, description="Seed, where there is chance.")
+    refit: Literal["always", "on_drift", "never"] = Field(
+        "always",
+        description="When a refresh fits the model again: in every run; when a function was "
+        "edited or votes drifted beyond `max_drift` since it was fitted; or never. With other "
+        "functions, classes, gold or settings, and with `--full`, it is always fitted.",
+    )
+    max_drift: Fraction = Field(
+        0.1,
+        description="Drift up to which `refit: on_drift` keeps the model: the largest change, of "
+        "any function, of the share of records that it votes on, beyond chance and as a part of "
+        "the larger share.",
+    )
     gather_patterns: Annotated[int, Field(ge=0), BeforeValidator(not_boolean)] = Field(
         2_000_000,
         description="Most vote patterns that one worker fits; more stay on all workers, with the "

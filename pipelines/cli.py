@@ -286,7 +286,7 @@ def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
         ],
         "removed_files": list(made.work.removed_files),
         "rows": made.rows_of(shards),
-        "rows_exact": all(s.rows is not None for s in shards),
+        "rows_exact": made.rows_exact,
         "rows_to_vote": made.rows_of(made.to_vote),
         "projected_seconds": made.projected_seconds,
         "projected_usage": made.projected_usage,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.sampling import Sample, take_sample
 from pipelines.work import Work, work_of
 from transforms.fit import quarantined
-from transforms.fitting import MODEL_VERSION
+from transforms.modelversion import MODEL_VERSION
 
 SECONDS_PER_ROW = 3e-6
 """What a record costs besides its functions."""
@@ -71,14 +72,26 @@ class Plan:
         """Shards whose votes have to be made, if only from those of an earlier run."""
         return tuple(work.shard for work in self.work.shards if not work.stored)
 
-    def rows_of(self, shards: Sequence[Shard]) -> int:
-        """Return the records in `shards`: exact for Parquet, else estimated from the sample."""
-        if all(shard.rows is not None for shard in shards):
-            return sum(shard.rows or 0 for shard in shards)
+    def rows_of(self, shards: Iterable[Shard]) -> int:
+        """Return the records in `shards`: exact where they are known, else from their size."""
         per_row = self.sample.bytes_per_row or 100.0
-        return sum(
-            shard.rows if shard.rows is not None else int(shard.size / per_row) for shard in shards
-        )
+        known = self._known_rows
+        return sum(known.get(shard.id, int(shard.size / per_row)) for shard in shards)
+
+    @cached_property
+    def _known_rows(self) -> dict[str, int]:
+        """Records by shard: in a Parquet footer, or voted on in the current version."""
+        shards = self.corpus.shards
+        known = {shard.id: shard.rows for shard in shards if shard.rows is not None}
+        voted = self.parent.files_of("votes") if self.parent is not None else ()
+        before = {file.shard: file.rows for file in voted}
+        same = [work.shard.id for work in self.work.shards if work.file == "unchanged"]
+        return {**{shard: before[shard] for shard in same if shard in before}, **known}
+
+    @property
+    def rows_exact(self) -> bool:
+        """Whether the number of records of every shard is known."""
+        return all(shard.id in self._known_rows for shard in self.corpus.shards)
 
     @property
     def projected_usage(self) -> Mapping[str, Mapping[str, float]]:

@@ -27,9 +27,6 @@ from labelmodel.patterns import PatternTable, merge_patterns
 from labelmodel.staged import StagedModel, blocks_of
 from transforms.elements import FitResult
 
-MODEL_VERSION = 2
-"""Changes when the same votes would get other labels; then models and labels are made again."""
-
 Model = StagedModel[Any]  # Any: each model has a state of its own
 
 
@@ -139,13 +136,13 @@ def result_of(
     return FitResult(parameters, tuple(dropped), describe(model, looked, table, spec, dropped))
 
 
-def load_model(fit: FitResult, table: LFTable) -> Model:
-    """Return the fitted model in `fit`.
+def read_fitted(parameters: str, table: LFTable) -> Model:
+    """Return a fitted model from its JSON.
 
     Raises:
         ParametersError: It is broken, or was fitted to other functions or classes.
     """
-    model, *fitted = read_model(fit.parameters)
+    model, *fitted = read_model(parameters)
     fitted_to = tuple(fitted)
     if fitted_to != (list(table.names), list(table.class_names)):
         raise ParametersError(

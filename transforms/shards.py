@@ -29,8 +29,8 @@ from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
 from transforms.apply import NAMESPACE
 from transforms.elements import FitResult, ShardLabels, ShardVotes
-from transforms.fitting import MODEL_VERSION
 from transforms.label import SharedLabeler
+from transforms.modelversion import MODEL_VERSION
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
 

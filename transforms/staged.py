@@ -19,7 +19,7 @@ from labelmill.votes import LFTable
 from labelmodel.staged import StagedModel, blocks_of
 from labelmodel.state import Statistics
 from transforms.elements import FitPlan, FitResult, FitStage
-from transforms.fitting import Looked, look_at, result_of
+from transforms.fitting import Looked, look_at, read_fitted, result_of
 from transforms.patterns import from_block
 
 Sum = Any  # Statistics or Looked: whatever has an exact `+`
@@ -90,7 +90,7 @@ class AddFn(beam.CombineFn):
 
 
 def _begin(_once: int, plan: FitPlan, model: StagedModel[Any], table: LFTable) -> FitStage:
-    if not plan.in_stages:
+    if not plan.in_stages or plan.kept is not None:
         return FitStage(model, None, plan.dropped)
     state = model.initial_state(len(table.lfs), len(table.class_names))
     return FitStage(model, state, plan.dropped)
@@ -122,5 +122,10 @@ def _finish(
     table: LFTable,
     spec: ModelSpec,
 ) -> Iterator[FitResult]:
-    if plan.in_stages:
-        yield result_of(stage.model.set_state(stage.state), looked[0], table, spec, plan.dropped)
+    if not plan.in_stages:
+        return
+    if plan.kept is None:
+        model = stage.model.set_state(stage.state)
+    else:
+        model = read_fitted(plan.kept, table)
+    yield result_of(model, looked[0], table, spec, plan.dropped).with_notes(plan.notes)
