@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, fields
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from labelmill.apply import Fault, Outcomes
 from labelmill.manifest import FileEntry
 from labelmill.readers import BadRecord
 from labelmill.store import Store
-from labelmill.tablefile import TableFile
+from labelmill.tablefile import TableFile, TableWriter
 
 WORST_FUNCTIONS = 5
 """Functions of which a run shows a failure,"""
@@ -57,12 +58,12 @@ class DeadLetters:
 
     def __init__(self, names: Sequence[str], file: str) -> None:
         self._file = file
-        self._bad: list[dict[str, Any]] = []
+        self._writer = TableWriter(DEAD_LETTERS)
         self._failures: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
 
-    def add_bad(self, records: Iterable[BadRecord]) -> None:
+    def add_bad(self, records: Sequence[BadRecord]) -> None:
         """Add unreadable records; -1 for line or offset becomes null."""
-        self._bad += [
+        rows = [
             {
                 "outcome": BAD_RECORD,
                 "file": record.file,
@@ -73,6 +74,8 @@ class DeadLetters:
             }
             for record in records
         ]
+        if rows:
+            self._writer.write(pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS))
 
     def add_faults(self, faults: Iterable[Fault]) -> None:
         """Add failures of one batch, as long as there is room for their function's."""
@@ -80,20 +83,24 @@ class DeadLetters:
             if len(self._failures[fault.lf]) < MAX_FAULTS:
                 self._failures[fault.lf].append({**asdict(fault), "file": self._file})
 
-    def keep(self, letters: Iterable[Mapping[str, Any]], names: Collection[str]) -> None:
+    def keep(self, letters: pa.Table, names: Collection[str]) -> None:
         """Add the failures of some functions from the dead letters of an earlier run."""
-        for letter in letters:
-            if letter["lf"] in names:
-                self._failures[letter["lf"]].append(dict(letter))
+        wanted = pc.is_in(letters.column("lf"), pa.array(sorted(names), pa.string()))
+        for letter in letters.filter(wanted).to_pylist():
+            self._failures[letter["lf"]].append(letter)
 
-    def keep_bad(self, letters: Iterable[Mapping[str, Any]]) -> None:
+    def keep_bad(self, letters: pa.Table) -> None:
         """Add the unreadable records from the dead letters of an earlier run."""
-        self._bad += [dict(letter) for letter in letters if letter["outcome"] == BAD_RECORD]
+        bad = letters.filter(pc.equal(letters.column("outcome"), BAD_RECORD))
+        for batch in bad.to_batches():
+            self._writer.write(batch)
 
-    def table(self) -> pa.RecordBatch:
-        """Return all of them, with the schema `DEAD_LETTERS`."""
+    def finish(self) -> tuple[bytes, int]:
+        """Return a file of all of them, and their number."""
         failures = [letter for letters in self._failures.values() for letter in letters]
-        return pa.RecordBatch.from_pylist(self._bad + failures, schema=DEAD_LETTERS)
+        if failures:
+            self._writer.write(pa.RecordBatch.from_pylist(failures, schema=DEAD_LETTERS))
+        return self._writer.finish(), self._writer.rows
 
 
 def failures_of_the_worst(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from labelmill.deadletters import DEAD_LETTERS
 from labelmill.errors import CorruptFileError
 from labelmill.labeling import SparseVotes
 from labelmill.manifest import FileEntry
@@ -34,6 +35,7 @@ class KeptVotes:
         outcomes: Exact counts, by index in the file.
         letters: Dead letters.
         bad_records: Records that could not be read.
+        ids: Digests of the ids, and how many of them are repeats; None when not looked for.
         same_columns: Whether the same columns were read, so that it is sure to be the same records.
         may_pass: Whether its failures may be gone in another run: they are those of a service, or
             of a time limit.
@@ -42,8 +44,9 @@ class KeptVotes:
     file: TableFile
     old: tuple[int, ...]
     outcomes: Outcomes
-    letters: Sequence[Mapping[str, Any]]
+    letters: pa.Table
     bad_records: int
+    ids: tuple[FileEntry, int] | None
     same_columns: bool
     may_pass: bool
 
@@ -105,6 +108,9 @@ def read_kept(path: str, task: ShardTask, store: Store) -> KeptVotes | None:
         if max(old, default=-1) < 0:
             return None
         letters = _letters(note["faults"], store)
+        ids = FileEntry(**note["ids"]) if task.check_ids and note["ids"] else None
+        if ids is not None:
+            store.verify(ids.stored_file)
     except (FileNotFoundError, CorruptFileError):
         return None
     return KeptVotes(
@@ -113,6 +119,7 @@ def read_kept(path: str, task: ShardTask, store: Store) -> KeptVotes | None:
         Outcomes.from_dict(note["outcomes"]),
         letters,
         note["bad_records"],
+        None if ids is None else (ids, note["duplicate_ids"]),
         note["columns"] == task.columns_digest,
         RETRY in path or LIMIT in path,
     )
@@ -130,13 +137,13 @@ def same_functions(task: ShardTask, names: Sequence[str], keys: Sequence[str]) -
     return tuple(places.get(pair, -1) for pair in zip(task.table.names, task.keys, strict=True))
 
 
-def _letters(entry: Mapping[str, Any] | None, store: Store) -> list[Mapping[str, Any]]:
+def _letters(entry: Mapping[str, Any] | None, store: Store) -> pa.Table:
     if entry is None:
-        return []
+        return DEAD_LETTERS.empty_table()
     stored = FileEntry(**entry)
     store.verify(stored.stored_file)
     batches = TableFile(store.get(stored.path), stored.path).batches()
-    return [letter for batch in batches for letter in batch.to_pylist()]
+    return pa.Table.from_batches(batches, DEAD_LETTERS)
 
 
 class StoredRows:

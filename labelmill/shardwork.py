@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 
 from labelmill.apply import FunctionSet, Outcomes
-from labelmill.deadletters import DEAD_LETTERS
 from labelmill.duplicates import pack_digests
 from labelmill.errors import AlreadyExistsError, CorruptFileError
 from labelmill.gold import GoldTable
@@ -112,14 +111,14 @@ def _stored_votes(path: str, shard: Shard, store: Store) -> StoredVotes:
 def _store_votes(tally: Tally, shard: Shard, task: ShardTask, store: Store) -> StoredVotes:
     path = task.votes_path(shard)
     faults = ids = None
-    letters = tally.letters.table()
-    if letters.num_rows:
-        writer = TableWriter(DEAD_LETTERS)
-        writer.write(letters)
-        stored = _put_by_content(store, "faults", shard, ".parquet", writer.finish())
-        faults = FileEntry.of(stored, kind="faults", rows=letters.num_rows, shard=shard.id)
+    letters, n_letters = tally.letters.finish()
+    if n_letters:
+        stored = _put_by_content(store, "faults", shard, ".parquet", letters)
+        faults = FileEntry.of(stored, kind="faults", rows=n_letters, shard=shard.id)
     rows, duplicate_ids = tally.writer.rows, 0
-    if task.check_ids:
+    if tally.ids is not None:
+        ids, duplicate_ids = tally.ids
+    elif task.check_ids:
         packed, duplicate_ids = pack_digests(bytes(tally.digests))
         stored = _put_by_content(store, "ids", shard, ".bin", packed)
         ids = FileEntry.of(stored, kind="ids", rows=rows - duplicate_ids, shard=shard.id)

@@ -14,6 +14,7 @@ from labelmill.errors import LabelmillError
 from labelmill.gold import take_gold
 from labelmill.keptvotes import KeptVotes, StoredRows
 from labelmill.labeling import SparseVotes
+from labelmill.manifest import FileEntry
 from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.rowprogress import report_rows
@@ -37,6 +38,7 @@ class Tally:
         outcomes: Exact counts.
         bad_records: Records that could not be read.
         digests: Digests of the ids, see `labelmill.duplicates`; empty when not looked for.
+        ids: Their file and the number of repeats, where these are kept.
         stops: What functions did not return from.
     """
 
@@ -45,6 +47,7 @@ class Tally:
     outcomes: Outcomes
     bad_records: int = 0
     digests: bytearray = field(default_factory=bytearray)
+    ids: tuple[FileEntry, int] | None = None
     stops: Stops = field(default_factory=Stops)
 
 
@@ -96,6 +99,7 @@ def _vote_with(
     else:
         source = _records(shard, task, tally)
     stored = StoredRows(kept.file.batches())
+    tally.ids = kept.ids
     for batch, gold in source:
         rows = stored.take(batch.num_rows)
         if rows is None or not rows.column("id").equals(batch.column(ID)):
@@ -158,5 +162,5 @@ def _add(tally: Tally, task: ShardTask, applied: Applied) -> None:
     tally.writer.write(applied.votes)
     report_rows(task.progress_path, applied.votes.num_rows)
     tally.letters.add_faults(applied.faults)
-    if task.check_ids:
+    if task.check_ids and tally.ids is None:
         tally.digests += id_digests(applied.votes.column("id"))

@@ -15,7 +15,8 @@ from labelmill.shardtask import ShardTask
 from labelmill.store import Store
 
 FileChange = Literal["unchanged", "new", "changed"]
-FunctionChange = Literal["unchanged", "new", "edited"]
+FunctionChange = Literal["unchanged", "new", "edited", "depends"]
+"""``depends``: it looks at others that run, or failed in a way that may pass."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Work:
         """Functions that have to run anywhere."""
         return frozenset(n for shard in self.shards for n in shard.running)
 
-    def reason(self, n: int) -> str:
-        """Return why function `n` runs on records that it may have voted on before."""
+    def reason(self, n: int) -> FunctionChange:
+        """Return why function `n` runs on records that were voted on before."""
         change = self.functions[n]
         if change != "unchanged":
             return change
-        old = any(n in w.running for w in self.shards if w.file == "unchanged")
-        return "depends" if old else "unchanged"
+        some = [w.running for w in self.shards if len(w.running) < len(self.functions)]
+        return "depends" if any(n in running for running in some) else "unchanged"
 
 
 def work_of(
