@@ -35,7 +35,7 @@ from labelmill.labeling import (
 from labelmill.matching import MatcherSet
 from labelmill.outcomes import Fault, Outcomes
 from labelmill.records import ID
-from labelmill.steps import Steps, with_dependents
+from labelmill.steps import Steps, late_functions, with_dependents
 from labelmill.suggestion import did_you_mean
 from labelmill.votes import LFTable, pack_sparse_votes, votes_schema
 
@@ -93,6 +93,7 @@ class FunctionSet:
         self._schemas = {g: votes_schema(table, gold=g) for g in (False, True)}
         self._labels = labels_of(self._every, table.class_names)
         self._combiner = Combiner(self._every, self._n_lfs)
+        self._late = late_functions(self._every, self._combiner)
         self._steps: dict[frozenset[int], Steps] = {}
         self._all = frozenset(range(len(self._every)))
         self._paid = [n for n, lf in enumerate(self._every) if isinstance(lf, PaidFunction)]
@@ -112,7 +113,7 @@ class FunctionSet:
             chosen = running | parts
         if chosen not in self._steps:
             self._steps[chosen] = Steps(
-                self._every, self._labels, self._combiner, chosen, self._is_guarded
+                self._every, self._labels, self._combiner, chosen, self._late, self._is_guarded
             )
         return self._steps[chosen]
 
@@ -290,7 +291,7 @@ class FunctionSet:
         """Ask functions that cost money, on the records that they are for."""
         if not paid:
             return
-        lowest, highest = found.range_of_votes(self._n_lfs)
+        lowest, highest = found.range_of_votes(self._n_lfs, self._late)
         wanted = {
             "all": np.ones(batch.num_rows, dtype=bool),
             "uncovered": lowest > highest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -89,13 +89,21 @@ class Found:
                 codes[rows[mine]] = values[mine]
         return codes
 
-    def range_of_votes(self, n_lfs: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Return the lowest and highest class voted for on each record; crossed where none is."""
+    def range_of_votes(
+        self, n_lfs: int, without: Collection[int]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Return the lowest and highest class voted for on each record; crossed where none is.
+
+        Args:
+            n_lfs: The first functions, which are looked at,
+            without: but for these.
+        """
         lowest = np.full(self.batch.num_rows, 1 << 30, dtype=np.int32)
         highest = np.full(self.batch.num_rows, -1, dtype=np.int32)
-        _, rows, labels = self.votes(n_lfs)
-        np.minimum.at(lowest, rows, labels)
-        np.maximum.at(highest, rows, labels)
+        functions, rows, labels = self.votes(n_lfs)
+        counted = ~np.isin(functions, np.fromiter(without, np.int64))
+        np.minimum.at(lowest, rows[counted], labels[counted])
+        np.maximum.at(highest, rows[counted], labels[counted])
         return lowest, highest
 
     def votes(self, n_lfs: int) -> tuple[Ints, Ints, Codes]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from labelmill.apply import FunctionSet, Outcomes
 from labelmill.duplicates import pack_digests
-from labelmill.errors import AlreadyExistsError, CorruptFileError
+from labelmill.errors import AlreadyExistsError, CorruptFileError, RecordsDifferError
 from labelmill.gold import GoldTable
 from labelmill.keptvotes import read_kept
 from labelmill.manifest import FileEntry
@@ -27,7 +27,7 @@ from labelmill.shardtask import RETRY, ShardTask
 from labelmill.store import Store, StoredFile
 from labelmill.tablefile import TableFile, TableWriter
 from labelmill.votes import GOLD
-from labelmill.voting import RecordsDifferError, Tally, vote
+from labelmill.voting import Tally, vote
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Steps:
         labels: Class index that each votes for, see `labelmill.apply.labels_of`.
         combiner: Their combinations.
         running: Positions of those that run.
+        late: What `late_functions` gave.
         is_guarded: Whether a function runs in a process of its own.
 
     Attributes:
@@ -37,6 +38,7 @@ class Steps:
         labels: Mapping[int, int],
         combiner: Combiner,
         running: AbstractSet[int],
+        late: AbstractSet[int],
         is_guarded: Callable[[Any], bool],
     ) -> None:
         chosen = {n: lf for n, lf in enumerate(every) if n in running}
@@ -54,10 +56,18 @@ class Steps:
         others = [n for n in single if n not in self.paid]
         self.guarded = [n for n in others if is_guarded(every[n])]
         self.unguarded = [n for n in others if not is_guarded(every[n])]
-        paid = {n for n, lf in enumerate(every) if isinstance(lf, PaidFunction)}
         combined = [n for n in combiner.order if n in chosen]
-        self.combined_early = [n for n in combined if combiner.needed_by(n).isdisjoint(paid)]
-        self.combined_late = [n for n in combined if n not in self.combined_early]
+        self.combined_early = [n for n in combined if n not in late]
+        self.combined_late = [n for n in combined if n in late]
+
+
+def late_functions(every: Sequence[Any], combiner: Combiner) -> frozenset[int]:
+    """Return the functions that cost money, and the combinations that need one of them.
+
+    Which records the former are asked about does not depend on the votes of any of these.
+    """
+    paid = frozenset(n for n, lf in enumerate(every) if isinstance(lf, PaidFunction))
+    return paid | {n for n in combiner.order if not combiner.needed_by(n).isdisjoint(paid)}
 
 
 def with_dependents(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from labelmill.apply import Applied, FunctionSet, Outcomes, Stops
 from labelmill.deadletters import MAX_FAULTS, DeadLetters
 from labelmill.duplicates import id_digests
-from labelmill.errors import LabelmillError
+from labelmill.errors import RecordsDifferError
 from labelmill.gold import take_gold
 from labelmill.keptvotes import KeptVotes, StoredRows
 from labelmill.labeling import SparseVotes
@@ -22,10 +22,6 @@ from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
 from labelmill.tablefile import TableWriter
 from labelmill.votes import GOLD, pack_sparse_votes, votes_schema
-
-
-class RecordsDifferError(LabelmillError):
-    """A shard no longer has the records that its stored votes are of."""
 
 
 @dataclass

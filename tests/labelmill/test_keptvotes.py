@@ -15,6 +15,7 @@ from labelmill.corpus import plan_corpus
 from labelmill.earlier import find_earlier
 from labelmill.functionkeys import function_keys
 from labelmill.jobspec import JobSpec
+from labelmill.labeling import PaidFunction
 from labelmill.shardtask import ShardTask
 from labelmill.shardwork import votes_of_shard
 from labelmill.store import Store
@@ -98,6 +99,44 @@ def combined(name, how, versions):
     lf = how(name, label="spam", of=["words", "failing"])
     mark = f"{name}{versions['words']}{versions['failing']}"
     return Versioned(name, mark, lambda self: lf)
+
+
+class Paid(PaidFunction):
+    """A function that costs money; its service may be down for records with certain numbers."""
+
+    kind = "prompted"
+    columns = ("n",)
+    labels = ("ham",)
+    only_where = "all"
+
+    def __init__(self, seen, name, only_where, down):
+        self.seen, self.name, self.only_where, self.down = seen, name, only_where, down
+        self.failed = 0
+
+    def votes(self, batch):
+        self.seen.seen += batch.num_rows
+        down = [n % 50 in self.down for n in batch.column("n").to_pylist()]
+        self.failed += sum(down)
+        return [OSError("down") if failed else "ham" for failed in down]
+
+    def usage(self):
+        return {"failed": self.failed}
+
+    def identity(self):
+        return {}
+
+    def bind(self, store_uri):
+        pass
+
+    def allow(self, share):
+        pass
+
+    def estimate(self, batch):
+        return {}
+
+
+def paid(name, only_where="all", down=()):
+    return Versioned(name, name, lambda self: Paid(self, name, only_where, down))
 
 
 def functions_at(versions):
@@ -216,3 +255,32 @@ def test_broken_earlier_votes_are_computed_again(corpus, store):
     corpus.run(store, lfs)
 
     assert [lf.seen for lf in lfs] == [ROWS, ROWS]
+
+
+def test_function_asked_where_others_do_not_vote_is_asked_again_when_they_changed(
+    corpus, store, tmp_path
+):
+    def lfs(version):
+        return [python("plain", version), paid("everywhere"), paid("uncovered", "uncovered")]
+
+    corpus.run(store, lfs(0))
+    later = lfs(2)
+
+    kept = corpus.run(store, later)
+
+    assert later[1].seen == 0
+    assert 0 < later[2].seen < ROWS
+    assert_as_full(corpus, tmp_path, kept, lfs(2))
+
+
+def test_functions_of_a_service_that_was_down_are_asked_again_and_the_others_kept(
+    corpus, store, tmp_path
+):
+    first = corpus.run(store, [python("plain", 0), paid("asked", down={3})])
+    assert "-retry-" in first.entry.path
+    later = [python("plain", 0), paid("asked")]
+
+    kept = corpus.run(store, later)
+
+    assert (later[0].seen, later[1].seen) == (0, ROWS)
+    assert_as_full(corpus, tmp_path, kept, [python("plain", 0), paid("asked")])
