@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.batchview import BatchView
 from labelmill.calling import Called, Caller
 from labelmill.combining import Combination, Combiner, with_parts
-from labelmill.encoding import ABSTAINED, FAULTED, INVALID, Codes, VoteEncoder, Wrong
+from labelmill.encoding import ABSTAINED, FAULTED, VoteEncoder, Wrong
 from labelmill.errors import LabelingFunctionError, LabelmillError
+from labelmill.found import Found, Ints
 from labelmill.guard import Guard, Stops
 from labelmill.labeling import (
     AnyLabelingFunction,
@@ -31,14 +30,14 @@ from labelmill.labeling import (
     FunctionGroup,
     Matcher,
     PaidFunction,
+    SparseVotes,
 )
 from labelmill.matching import MatcherSet
-from labelmill.outcomes import Fault, Outcomes, Times, bucket_of
+from labelmill.outcomes import Fault, Outcomes
 from labelmill.records import ID
+from labelmill.steps import Steps, late_functions, with_dependents
 from labelmill.suggestion import did_you_mean
 from labelmill.votes import LFTable, pack_sparse_votes, votes_schema
-
-Ints = npt.NDArray[np.int64]
 
 __all__ = ["Applied", "Fault", "FunctionSet", "Outcomes", "Stops", "apply_functions"]
 
@@ -90,32 +89,48 @@ class FunctionSet:
         self._guard = None if guarded_by is None else Guard(guarded_by, self._every, limit)
         self._pool = ThreadPoolExecutor(1, "labelmill-guard") if self._guard else None
         self._asking = threading.Lock()
-        self.closed = False
+        self._closed = False
         self._schemas = {g: votes_schema(table, gold=g) for g in (False, True)}
-        labels = labels_of(self._every, table.class_names)
-        matchers = {n: lf for n, lf in enumerate(self._every) if isinstance(lf, Matcher)}
-        self._matchers = MatcherSet(matchers, labels)
+        self._labels = labels_of(self._every, table.class_names)
         self._combiner = Combiner(self._every, self._n_lfs)
-        self._labels = labels
-        self._groups = _groups(self._every)
-        grouped = {n for _, positions in self._groups for n in positions}
-        single = [
-            n
-            for n, lf in enumerate(self._every)
-            if not isinstance(lf, Matcher | Combination) and n not in grouped
-        ]
-        self._paid = [n for n in single if isinstance(self._every[n], PaidFunction)]
-        needs_paid = {
-            n: not self._combiner.needed_by(n).isdisjoint(self._paid) for n in self._combiner.order
-        }
-        self._combined_early = [n for n, late in needs_paid.items() if not late]
-        self._combined_late = [n for n, late in needs_paid.items() if late]
-        early = [n for n in single if n not in self._paid]
-        is_guarded = {n: self._guard is not None and not _is_trusted(self._every[n]) for n in early}
-        self._guarded = [n for n in early if is_guarded[n]]
-        self._unguarded = [n for n in early if not is_guarded[n]]
-        if self._guarded and self._guard is not None:
+        self._late = late_functions(self._every, self._combiner)
+        self._steps: dict[frozenset[int], Steps] = {}
+        self._all = frozenset(range(len(self._every)))
+        self._paid = [n for n, lf in enumerate(self._every) if isinstance(lf, PaidFunction)]
+        if self._guard is not None and any(map(self._is_guarded, self._every)):
             self._guard.start()  # it loads while we go on
+
+    def _is_guarded(self, lf: Any) -> bool:
+        plain = not isinstance(lf, Matcher | Combination | PaidFunction)
+        return self._guard is not None and plain and not _is_trusted(lf)
+
+    def _steps_of(self, running: frozenset[int] | None) -> Steps:
+        """Return the steps for some functions of the job, with the parts that only these have."""
+        chosen = self._all
+        if running is not None:
+            needed = [self._combiner.needed_by(n) for n in running]
+            parts = {n for part in needed for n in part if n >= self._n_lfs}
+            chosen = running | parts
+        if chosen not in self._steps:
+            self._steps[chosen] = Steps(
+                self._every, self._labels, self._combiner, chosen, self._late, self._is_guarded
+            )
+        return self._steps[chosen]
+
+    def running(self, changed: Collection[int], failed: Collection[int]) -> frozenset[int]:
+        """Return the functions that have to run where the votes of some changed.
+
+        Args:
+            changed: Functions that have to run anyway.
+            failed: Other functions that failed on a record, so that their votes do not tell all.
+        """
+        positions = with_dependents(self._every, self._combiner, set(changed), set(failed))
+        return frozenset(n for n in positions if n < self._n_lfs)
+
+    def read_records(self, running: frozenset[int]) -> bool:
+        """Tell whether any of some functions looks at records rather than at others' votes."""
+        steps = self._steps_of(running)
+        return set(steps.combined_early + steps.combined_late) != running
 
     def bind(self, store_uri: str) -> None:
         """Keep what functions pay for in a data set; they ask within what `allow` gives."""
@@ -127,20 +142,25 @@ class FunctionSet:
         for n in self._paid:
             self._every[n].allow(share)
 
-    def warm_up(self) -> None:
+    def warm_up(self, running: frozenset[int] | None = None) -> None:
         """Build what is built on first use, so that what follows can be timed."""
-        self._matchers.warm_up()
+        self._steps_of(running).matchers.warm_up()
 
     def printed(self) -> str:
         """Return what functions printed in their own process since this was last called."""
         return "" if self._guard is None else self._guard.printed()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the functions can run no more: this was closed, or all processes were."""
+        return self._closed or (self._guard is not None and self._guard.closed)
 
     def close(self) -> None:
         """End the process of the functions, if there is one, whatever it is doing.
 
         It ends with this object anyway. A batch that another thread is applying is an error there.
         """
-        self.closed = True
+        self._closed = True
         if self._guard is not None:
             self._guard.close()
 
@@ -152,8 +172,10 @@ class FunctionSet:
         max_faults: int = 100,
         ask: bool = True,
         stops: Stops | None = None,
+        running: frozenset[int] | None = None,
+        kept: SparseVotes | None = None,
     ) -> Applied:
-        """Run every function over `batch`.
+        """Run functions over `batch`.
 
         Args:
             batch: Records, with their ids in the column `labelmill.records.ID`.
@@ -162,30 +184,35 @@ class FunctionSet:
             ask: Whether functions that cost money are asked; else it is estimated what they cost.
             stops: What functions did not return from in batches before, such as those of the
                 same shard; this batch is added. By default each batch is judged alone.
+            running: What `running` gave; by default every function runs.
+            kept: Votes of the others, known from before.
 
         Returns:
-            Votes, exact counts and samples.
+            Votes, exact counts and samples; of functions that did not run only their votes.
         """
         stops = Stops() if stops is None else stops
-        found = _Found(batch, len(self._every))
+        steps = self._steps_of(running)
+        found = Found(batch, len(self._every))
+        if kept is not None:
+            found.add_sparse(kept.functions, kept.rows, kept.labels)
         pending: Future[list[Called]] | None = None
-        if self._guarded and self._guard is not None and self._pool is not None:
-            tasks = [(n, None) for n in self._guarded]
+        if steps.guarded and self._guard is not None and self._pool is not None:
+            tasks = [(n, None) for n in steps.guarded]
             pending = self._pool.submit(self._guard.run, batch, tasks, max_faults, stops)
-        unsure = self._matchers.scan(batch, found)
+        unsure = steps.matchers.scan(batch, found)
         view = BatchView(batch)
-        for n in self._unguarded:
+        for n in steps.unguarded:
             found.add(n, None, self._caller.call(self._every[n], view, max_faults=max_faults))
-        for group, positions in self._groups:
+        for group, positions in steps.groups:
             self._ask_group(group, positions, batch, found, max_faults)
         called = [] if pending is None else pending.result()
-        for n, result in zip(self._guarded, called, strict=True):
+        for n, result in zip(steps.guarded, called, strict=True):
             found.add(n, None, result)
-        self._confirm(batch, unsure, found, max_faults, stops)
-        for n in self._combined_early:
+        self._confirm(steps.matchers, batch, unsure, found, max_faults, stops)
+        for n in steps.combined_early:
             self._combine(n, found, max_faults)
-        self._ask_paid(batch, found, max_faults, ask)
-        for n in self._combined_late:
+        self._ask_paid(steps.paid, batch, found, max_faults, ask)
+        for n in steps.combined_late:
             self._combine(n, found, max_faults)
         return self._assemble(batch, found, gold)
 
@@ -194,7 +221,7 @@ class FunctionSet:
         group: FunctionGroup,
         positions: Sequence[int],
         batch: pa.RecordBatch,
-        found: _Found,
+        found: Found,
         max_faults: int,
     ) -> None:
         started = time.perf_counter()
@@ -216,9 +243,10 @@ class FunctionSet:
 
     def _confirm(
         self,
+        matchers: MatcherSet,
         batch: pa.RecordBatch,
         unsure: Mapping[int, Ints],
-        found: _Found,
+        found: Found,
         max_faults: int,
         stops: Stops,
     ) -> None:
@@ -226,11 +254,11 @@ class FunctionSet:
         risky = []
         for n, rows in unsure.items():
             found.searched[n] = len(rows)
-            if self._guard is not None and self._matchers.may_hang(n, batch, rows):
+            if self._guard is not None and matchers.may_hang(n, batch, rows):
                 risky.append((n, rows))
             else:
                 started = time.perf_counter()
-                hits = self._matchers.search(n, batch, rows)
+                hits = matchers.search(n, batch, rows)
                 found.add_sparse(
                     np.full(len(hits), n), hits, np.full(len(hits), self._labels[n], np.int16)
                 )
@@ -242,7 +270,7 @@ class FunctionSet:
                 called.codes[called.codes >= 0] = self._labels[n]
                 found.add(n, rows, called)
 
-    def _combine(self, n: int, found: _Found, max_faults: int) -> None:
+    def _combine(self, n: int, found: Found, max_faults: int) -> None:
         """Work out combination `n` from the votes of its parts."""
         started = time.perf_counter()
         where, failed = self._combiner.holds(n, found.codes_of)
@@ -257,17 +285,19 @@ class FunctionSet:
         called.seconds = time.perf_counter() - started
         found.add(n, None, called)
 
-    def _ask_paid(self, batch: pa.RecordBatch, found: _Found, max_faults: int, ask: bool) -> None:
-        """Ask the functions that cost money, on the records that they are for."""
-        if not self._paid:
+    def _ask_paid(
+        self, paid: Sequence[int], batch: pa.RecordBatch, found: Found, max_faults: int, ask: bool
+    ) -> None:
+        """Ask functions that cost money, on the records that they are for."""
+        if not paid:
             return
-        lowest, highest = found.range_of_votes(self._n_lfs)
+        lowest, highest = found.range_of_votes(self._n_lfs, self._late)
         wanted = {
             "all": np.ones(batch.num_rows, dtype=bool),
             "uncovered": lowest > highest,
             "conflicting": lowest < highest,
         }
-        for n in self._paid:
+        for n in paid:
             lf: PaidFunction = self._every[n]
             rows = np.flatnonzero(wanted[lf.only_where])
             if not len(rows):
@@ -286,7 +316,7 @@ class FunctionSet:
             found.add(n, rows, called)
             found.usage[lf.name] = {name: after[name] - before[name] for name in after}
 
-    def _assemble(self, batch: pa.RecordBatch, found: _Found, gold: pa.Array | None) -> Applied:
+    def _assemble(self, batch: pa.RecordBatch, found: Found, gold: pa.Array | None) -> Applied:
         n_lfs = self._n_lfs
         votes, faults, invalid = (tuple(row[:n_lfs].tolist()) for row in found.counts)
         outcomes = Outcomes(
@@ -343,123 +373,6 @@ def _code_of(name: str, label: str | int, encoder: VoteEncoder, class_names: Seq
             f"({', '.join(class_names)}){did_you_mean(label, class_names, 'add it to `labels`')}"
         )
     return code
-
-
-class _Found:
-    """What is known so far of a batch: votes and failures one by one, times, samples of faults."""
-
-    def __init__(self, batch: pa.RecordBatch, n_functions: int) -> None:
-        self.batch = batch
-        self.counts = np.zeros((3, n_functions), dtype=np.int64)
-        """Votes, faults and invalid results of each function."""
-        self.seconds = [0.0] * n_functions
-        self.times: list[Times] = [{} for _ in range(n_functions)]
-        self.faults: dict[int, dict[int, Fault]] = defaultdict(dict)
-        self.usage: dict[str, Mapping[str, float]] = {}
-        self.searched = [0] * n_functions
-        self.estimates: dict[str, Mapping[str, float]] = {}
-        self._votes: list[_Piece] = []
-        self._failures: list[_Piece] = []
-
-    def add(self, n: int, rows: Ints | None, called: Called) -> None:
-        """Take what calling function `n` on `rows` gave; None stands for all rows."""
-        for chosen, pieces in (
-            (called.codes >= 0, self._votes),
-            (called.codes < ABSTAINED, self._failures),
-        ):
-            places = np.flatnonzero(chosen)
-            if len(places):
-                pieces.append((n, places if rows is None else rows[places], called.codes[places]))
-        self.counts[:, n] += [np.count_nonzero(chosen) for chosen in _by_kind(called.codes)]
-        for row, fault in called.faults.items():
-            self.faults[n][row if rows is None else int(rows[row])] = fault
-        self.seconds[n] += called.seconds
-        self.times[n] = called.times
-
-    def add_sparse(self, functions: Ints, rows: Ints, codes: Codes) -> None:
-        """Take single votes of many functions, and failures among them."""
-        if not len(functions):
-            return
-        self._count(functions, codes)
-        voted = codes >= 0
-        if voted.all():
-            self._votes.append((functions, rows, codes))
-        else:
-            self._votes.append((functions[voted], rows[voted], codes[voted]))
-            self._failures.append((functions[~voted], rows[~voted], codes[~voted]))
-
-    def _count(self, functions: Ints, codes: Codes) -> None:
-        size = self.counts.shape[1]
-        for kind, chosen in enumerate(_by_kind(codes)):
-            if chosen.any():
-                self.counts[kind] += np.bincount(functions[chosen], minlength=size)
-
-    def spent(self, positions: Sequence[int], seconds: float) -> None:
-        """Share the time of one pass among its functions."""
-        if not positions:
-            return
-        rows = self.batch.num_rows
-        for n in positions:
-            self.seconds[n] += seconds / len(positions)
-            self.times[n] = {bucket_of(self.seconds[n] * 1e9 / rows): rows} if rows else {}
-
-    def codes_of(self, n: int) -> Codes:
-        """Return the codes of one function, int16, shape (rows,)."""
-        codes = np.full(self.batch.num_rows, ABSTAINED, dtype=np.int16)
-        for functions, rows, values in (*self._votes, *self._failures):
-            if isinstance(functions, int):
-                if functions == n:
-                    codes[rows] = values
-            else:
-                mine = functions == n
-                codes[rows[mine]] = values[mine]
-        return codes
-
-    def range_of_votes(self, n_lfs: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Return the lowest and highest class voted for on each record; crossed where none is."""
-        lowest = np.full(self.batch.num_rows, 1 << 30, dtype=np.int32)
-        highest = np.full(self.batch.num_rows, -1, dtype=np.int32)
-        _, rows, labels = self.votes(n_lfs)
-        np.minimum.at(lowest, rows, labels)
-        np.maximum.at(highest, rows, labels)
-        return lowest, highest
-
-    def votes(self, n_lfs: int) -> tuple[Ints, Ints, Codes]:
-        """Return functions, rows and classes of the votes of the first `n_lfs` functions."""
-        nothing = np.empty(0, dtype=np.int64)
-        functions, rows, codes = [nothing], [nothing], [nothing.astype(np.int16)]
-        for piece, places, labels in self._votes:
-            if isinstance(piece, int):
-                if piece >= n_lfs:
-                    continue
-                functions.append(np.full(len(places), piece))
-            elif n_lfs < self.counts.shape[1]:
-                own = piece < n_lfs
-                functions.append(piece[own])
-                places, labels = places[own], labels[own]  # noqa: PLW2901
-            else:
-                functions.append(piece)
-            rows.append(places)
-            codes.append(labels)
-        return np.concatenate(functions), np.concatenate(rows), np.concatenate(codes)
-
-
-def _by_kind(codes: Codes) -> tuple[npt.NDArray[np.bool_], ...]:
-    """Return where there are votes, faults and invalid results."""
-    return codes >= 0, codes == FAULTED, codes == INVALID
-
-
-_Piece = tuple["int | Ints", Ints, Codes]
-"""Functions (one, or one for each vote), rows and codes."""
-
-
-def _groups(every: Sequence[Any]) -> list[tuple[FunctionGroup, list[int]]]:
-    """Return the groups of functions that vote together, with their members' positions."""
-    found: dict[int, tuple[FunctionGroup, list[int]]] = {}
-    for n, lf in enumerate(every):
-        if isinstance(lf, BatchFunction) and lf.group is not None:
-            found.setdefault(id(lf.group), (lf.group, []))[1].append(n)
-    return list(found.values())
 
 
 def _is_trusted(lf: Any) -> bool:

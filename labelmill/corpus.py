@@ -14,7 +14,7 @@ from labelmill.corpus_schema import FileSchema, agree, parse_types
 from labelmill.errors import CorpusError
 from labelmill.readers import csv_records, jsonl
 from labelmill.readers.files import StorageOptions, open_raw, open_stream, planning
-from labelmill.readers.listing import SourceFile, list_files
+from labelmill.readers.listing import Listing, SourceFile, list_files
 from labelmill.readers.parquet import cut_row_groups, read_footer
 from labelmill.readers.sampling import (
     Sample,
@@ -80,6 +80,7 @@ def plan_corpus(
     multiline_csv: bool = True,
     delimiter: str = ",",
     storage_options: StorageOptions = None,
+    listing: Listing | None = None,
 ) -> Corpus:
     """List the corpus, cut it into shards and agree on a schema.
 
@@ -99,6 +100,7 @@ def plan_corpus(
         multiline_csv: whether a CSV value may hold line breaks.
         delimiter: between CSV fields; a tab for .tsv unless set.
         storage_options: what the fsspec file system takes.
+        listing: what `list_files` gave for these URIs, when it is known already.
 
     Raises:
         CorpusError: if nothing matches, the corpus is empty, a file cannot be read, a column is
@@ -106,7 +108,9 @@ def plan_corpus(
     """
     given = parse_types(types)
     _check_options(shard_bytes, delimiter)
-    files, warnings = list_files(uris, file_format=format, storage_options=storage_options)
+    files, warnings = listing or list_files(
+        uris, file_format=format, storage_options=storage_options
+    )
     options = _Options(
         shard_bytes=shard_bytes,
         number_rows=id_column is None,

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, fields
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from labelmill.apply import Fault, Outcomes
 from labelmill.manifest import FileEntry
 from labelmill.readers import BadRecord
 from labelmill.store import Store
-from labelmill.tablefile import TableFile
+from labelmill.tablefile import TableFile, TableWriter
 
 WORST_FUNCTIONS = 5
 """Functions of which a run shows a failure,"""
 
 FILES_SEARCHED = 20
 """and files that are searched for one."""
+
+MAX_FAULTS = 100
+"""Dead letters kept per function and shard; counts are exact whatever their number."""
+
+BAD_RECORD = "bad_record"
+"""What `outcome` says of a record that could not be read."""
 
 DEAD_LETTERS = pa.schema(
     [
@@ -38,36 +46,61 @@ DEAD_LETTERS = pa.schema(
 """Columns of a faults file; `outcome` is ``bad_record``, ``fault`` or ``invalid``."""
 
 
-def bad_record_rows(records: Sequence[BadRecord]) -> pa.RecordBatch:
-    """Return unreadable records as dead letters; -1 for line or offset becomes null."""
-    rows = [
-        {
-            "outcome": "bad_record",
-            "file": record.file,
-            "line": record.line if record.line >= 0 else None,
-            "offset": record.offset if record.offset >= 0 else None,
-            "message": record.reason,
-            "text": record.text,
-        }
-        for record in records
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS)
+class DeadLetters:
+    """The dead letters of a shard: unreadable records in order, then what each function failed on.
 
-
-def fault_rows(faults: Sequence[Fault], file: str, budget: dict[str, int]) -> pa.RecordBatch:
-    """Return fault samples as dead letters, within what is left of each function's budget.
+    The order depends on neither batches nor on which functions ran when.
 
     Args:
-        faults: Samples of one batch.
+        names: The functions, in index order.
         file: The corpus file.
-        budget: Dead letters left per function; lowered by what is taken.
     """
-    rows = []
-    for fault in faults:
-        if budget[fault.lf] > 0:
-            budget[fault.lf] -= 1
-            rows.append({**asdict(fault), "file": file})
-    return pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS)
+
+    def __init__(self, names: Sequence[str], file: str) -> None:
+        self._file = file
+        self._writer = TableWriter(DEAD_LETTERS)
+        self._failures: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+
+    def add_bad(self, records: Sequence[BadRecord]) -> None:
+        """Add unreadable records; -1 for line or offset becomes null."""
+        rows = [
+            {
+                "outcome": BAD_RECORD,
+                "file": record.file,
+                "line": record.line if record.line >= 0 else None,
+                "offset": record.offset if record.offset >= 0 else None,
+                "message": record.reason,
+                "text": record.text,
+            }
+            for record in records
+        ]
+        if rows:
+            self._writer.write(pa.RecordBatch.from_pylist(rows, schema=DEAD_LETTERS))
+
+    def add_faults(self, faults: Iterable[Fault]) -> None:
+        """Add failures of one batch, as long as there is room for their function's."""
+        for fault in faults:
+            if len(self._failures[fault.lf]) < MAX_FAULTS:
+                self._failures[fault.lf].append({**asdict(fault), "file": self._file})
+
+    def keep(self, letters: pa.Table, names: Collection[str]) -> None:
+        """Add the failures of some functions from the dead letters of an earlier run."""
+        wanted = pc.is_in(letters.column("lf"), pa.array(sorted(names), pa.string()))
+        for letter in letters.filter(wanted).to_pylist():
+            self._failures[letter["lf"]].append(letter)
+
+    def keep_bad(self, letters: pa.Table) -> None:
+        """Add the unreadable records from the dead letters of an earlier run."""
+        bad = letters.filter(pc.equal(letters.column("outcome"), BAD_RECORD))
+        for batch in bad.to_batches():
+            self._writer.write(batch)
+
+    def finish(self) -> tuple[bytes, int]:
+        """Return a file of all of them, and their number."""
+        failures = [letter for letters in self._failures.values() for letter in letters]
+        if failures:
+            self._writer.write(pa.RecordBatch.from_pylist(failures, schema=DEAD_LETTERS))
+        return self._writer.finish(), self._writer.rows
 
 
 def failures_of_the_worst(

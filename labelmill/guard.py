@@ -135,14 +135,14 @@ class Guard:
         self._limit = limit
         self._lock = threading.RLock()
         self._process: GuardProcess | None = None
-        self._closed = False
+        self.closed = False
         self._printed = ""
         _GUARDS.add(self)
 
     def start(self) -> None:
         """Start the process without waiting for it, where work is sure to come."""
         with self._lock:
-            if self._process is None and not self._closed:
+            if self._process is None and not self.closed:
                 self._process = GuardProcess(self._job, self._limit)
 
     def run(
@@ -181,7 +181,7 @@ class Guard:
 
     def close(self) -> None:
         """End the process for good, without waiting for what it is doing."""
-        self._closed = True
+        self.closed = True
         process = self._process
         if process is not None:
             process.close()
@@ -298,7 +298,7 @@ class Guard:
             answer = process.ask(task)
         except (EOFError, OSError):
             self._process = None
-            if process is None or self._closed:
+            if process is None or self.closed:
                 raise LabelingFunctionError(
                     "the process that runs the labeling functions was ended"
                 ) from None

@@ -119,6 +119,18 @@ class ModelSpec(Section):
         "what the model begins with. For models with the parameter `prec_init`.",
     )
     random_state: Seed = Field(0, description="Seed, where there is chance.")
+    refit: Literal["always", "on_drift", "never"] = Field(
+        "always",
+        description="When a refresh fits the model again: in every run; when a function was "
+        "edited or votes drifted beyond `max_drift` since it was fitted; or never. With other "
+        "functions, classes, gold or settings, and with `--full`, it is always fitted.",
+    )
+    max_drift: Fraction = Field(
+        0.1,
+        description="Drift up to which `refit: on_drift` keeps the model: the largest change, of "
+        "any function, of the share of records that it votes on, beyond chance and as a part of "
+        "the larger share.",
+    )
     gather_patterns: Annotated[int, Field(ge=0), BeforeValidator(not_boolean)] = Field(
         2_000_000,
         description="Most vote patterns that one worker fits; more stay on all workers, with the "
@@ -149,6 +161,30 @@ class GatesSpec(Section):
         0.1,
         description="Largest Jensen-Shannon divergence (bits) of the labels of covered records "
         "against the current version.",
+    )
+    max_failing_functions: Fraction = Field(
+        0.5, description="Share of functions that may lose their votes by `max_fault_rate`."
+    )
+    max_vote_shift: Fraction = Field(
+        0.5,
+        description="Largest change of the share of records that a function votes on against the "
+        "current version, beyond chance and as a part of the larger share. Edited functions are "
+        "left out.",
+    )
+    min_gold_accuracy: Fraction = Field(
+        0.0,
+        description="Least accuracy on gold that scores; refused when all of its 95 % interval is "
+        "below.",
+    )
+    max_gold_loss: Fraction = Field(
+        0.02,
+        description="Largest drop of the accuracy on gold that scores, from that of the current "
+        "version to the upper end of the 95 % interval.",
+    )
+    allow_fallback: bool = Field(
+        False,
+        description="Whether a version may follow whose label model was found not to be trusted, "
+        "where the current one's was. A first version is published with a warning.",
     )
 
 

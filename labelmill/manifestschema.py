@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from labelmill.gates import GateResult
+from labelmill.gates_result import GateResult
 from labelmill.manifest import FORMAT_VERSION, Manifest
 from labelmill.shard import Shard
 from labelmill.votes import LFInfo

@@ -11,13 +11,17 @@ from labelmill.apply import Outcomes
 from labelmill.deadletters import failures_of_the_worst
 from labelmill.errors import ConcurrentRefreshError, LabelmillError, RowAccountingError
 from labelmill.gates import check_gates, refused
+from labelmill.gates_result import Candidate
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
 from labelmill.retention import keep_young
 from labelmill.shard import Shard
-from labelmill.shardwork import ShardTask
+from labelmill.shardtask import ShardTask
 from labelmill.store import Store
 from labelmill.versions import commit, read_manifest, run_path
+
+MEASURED = ("lf_seconds", "lf_times", "lf_searched")
+"""What is measured of each function in a run; where it does not run, what was last measured."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +156,11 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     outcomes = _outcomes(records, len(task.table.lfs))
     counts = _counts(records, outcomes, publication.repeats, len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
-    gates = check_gates(task.job, counts, parent, run.accept)
-    times = {key: counts.pop(key) for key in ("lf_seconds", "lf_times", "lf_usage", "lf_searched")}
+    candidate = Candidate(task.table.lfs, counts, summary)
+    gates = check_gates(task.job, candidate, parent, run.accept)
+    times = {key: counts.pop(key) for key in (*MEASURED, "lf_usage")}
+    if parent is not None:
+        times |= _measured_before(times, parent, task.table.names)
     reused = counts.pop("shards_reused")
     letters = (file for record in records for file in record.files if file.kind == "faults")
     failures = failures_of_the_worst(outcomes, task.table.names, letters, store)
@@ -208,6 +215,20 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     return RunOutcome(
         run.id, "published", manifest.version, f"published version {manifest.version}", details
     )
+
+
+def _measured_before(
+    times: Mapping[str, Any], parent: Manifest, names: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Return times with those of an earlier version where a function did not run in this one."""
+    places = {lf["name"]: n for n, lf in enumerate(parent.lfs)}
+    result = {key: list(times[key]) for key in MEASURED}
+    for n, name in enumerate(names):
+        if not times["lf_seconds"][n] and name in places:
+            for key in MEASURED:
+                if key in parent.run:
+                    result[key][n] = parent.run[key][places[name]]
+    return result
 
 
 def check_rows(records: Sequence[ShardRecord]) -> None:

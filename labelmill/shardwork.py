@@ -11,123 +11,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from labelmill.apply import FunctionSet, Outcomes, Stops
-from labelmill.deadletters import DEAD_LETTERS, bad_record_rows, fault_rows
-from labelmill.duplicates import id_digests, pack_digests
-from labelmill.errors import AlreadyExistsError, CorruptFileError
-from labelmill.gold import GoldTable, take_gold
-from labelmill.jobspec import JobSpec
+from labelmill.apply import FunctionSet, Outcomes
+from labelmill.duplicates import pack_digests
+from labelmill.errors import AlreadyExistsError, CorruptFileError, RecordsDifferError
+from labelmill.gold import GoldTable
+from labelmill.keptvotes import read_kept
 from labelmill.manifest import FileEntry
-from labelmill.readers import read_shard
-from labelmill.rowprogress import report_rows
 from labelmill.shard import Shard
+from labelmill.shardtask import RETRY, ShardTask
 from labelmill.store import Store, StoredFile
-from labelmill.tablefile import TableFile, TableWriter, input_digest
-from labelmill.votes import GOLD, LFTable, votes_schema
-
-LAYOUT = 2
-"""Changes when the content of stored shard files changes its meaning."""
-
-MAX_FAULTS = 100
-"""Dead letters kept per function and shard; counts are exact whatever their number."""
-
-
-RETRY = "-retry-"
-"""In the name of votes that lack those of a service that was down; they are not used again."""
-
-LIMIT = "-limit-"
-"""In the name of votes that lack some for want of time, before the limit; used with that alone."""
-
-
-@dataclass(frozen=True)
-class ShardTask:
-    """What all shards of a job share; plain data that travels to workers.
-
-    Attributes:
-        job: The job.
-        table: LF table.
-        schema: Schema of the columns that the job reads.
-        output_uri: Root of the data set.
-        gold_digest: Digest of the gold file, empty without one.
-        reuse: Whether stored files may be used instead of computing them again.
-        check_ids: Whether ids that occur twice are looked for.
-        budget_share: Part of the budgets of functions that cost money for each shard.
-        renamed: Votes that the current version has under another name than their usual one.
-        progress_path: In a local run, the file that rows done are appended to. It is there as
-            long as the run goes on.
-        launcher: Number of the process that launched a local run.
-    """
-
-    job: JobSpec
-    table: LFTable
-    schema: pa.Schema
-    output_uri: str
-    gold_digest: str
-    reuse: bool
-    check_ids: bool
-    budget_share: float = 1.0
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    progress_path: str | None = None
-    launcher: int = 0
-
-    @property
-    def gold_column(self) -> str | None:
-        """The corpus column with gold, if gold is there."""
-        gold = self.job.gold
-        return gold.column if gold is not None and gold.uri is None else None
-
-    def votes_path(self, shard: Shard) -> str:
-        """Return the usual name of the votes of `shard`."""
-        return f"votes/{shard.id}-{self.votes_digest(shard)}.parquet"
-
-    def current_votes_path(self, shard: Shard) -> str:
-        """Return the name under which the current version has the votes of `shard`, if it has."""
-        path = self.votes_path(shard)
-        return self.renamed.get(path, path)
-
-    def may_reuse(self, path: str) -> bool:
-        """Return whether stored votes with this name are still what a run would make."""
-        return RETRY not in path and (LIMIT not in path or self._limited("") in path)
-
-    def limited_path(self, path: str, digest: str) -> str:
-        """Return the name of votes that would be others with more time."""
-        return path.replace(".parquet", f"{self._limited(digest)}.parquet")
-
-    def _limited(self, digest: str) -> str:
-        return f"{LIMIT}{self.job.limits.timeout:g}-{digest}"
-
-    def votes_digest(self, shard: Shard) -> str:
-        """Return the digest of all that determines the votes of `shard`."""
-        place = [shard.name, shard.start, shard.stop, shard.fingerprint]
-        return input_digest([self._digest_of_all, place])
-
-    @cached_property
-    def _digest_of_all(self) -> str:
-        """The part that all shards share, worked out once: it grows with the functions."""
-        return input_digest(
-            {
-                "layout": LAYOUT,
-                "reading": self.job.input.model_dump(
-                    mode="json", include={"id", "types", "delimiter", "multiline", "format"}
-                ),
-                "columns": [[column.name, str(column.type)] for column in self.schema],
-                "lfs": [[lf.name, lf.fingerprint] for lf in self.table.lfs],
-                "classes": self.table.class_names,
-                "gold": self.gold_column,
-                "ids": self.check_ids,
-            }
-        )
-
-    def gold_content(self) -> Any:
-        """Return what determines which records have which gold in which role."""
-        gold = self.job.gold
-        return None if gold is None else [gold.column, gold.fit, gold.seed, self.gold_digest]
+from labelmill.tablefile import TableFile, TableWriter
+from labelmill.votes import GOLD
+from labelmill.voting import Tally, vote
 
 
 @dataclass(frozen=True)
@@ -158,23 +58,30 @@ class StoredVotes:
 def votes_of_shard(
     shard: Shard, task: ShardTask, store: Store, functions: Callable[[], FunctionSet]
 ) -> StoredVotes:
-    """Return the stored votes of a shard, computing them when they are not there or broken.
+    """Return the stored votes of a shard, computing what is not there or broken.
 
     Args:
         shard: The shard.
         task: What all shards share.
         store: The data set's store.
-        functions: Gives the functions; not called when the votes are reused.
+        functions: Gives the functions; not called when none has to run.
 
     Raises:
         CorpusReadError: The corpus file changed or cannot be read.
     """
+    kept = None
     if task.reuse:
         try:
             return _stored_votes(task.current_votes_path(shard), shard, store)
         except (FileNotFoundError, CorruptFileError):
             pass  # not there, or broken: compute it
-    return _compute_votes(shard, task, store, functions())
+        earlier = task.earlier.get(shard.id)
+        kept = None if earlier is None else read_kept(earlier, task, store)
+    try:
+        tally = vote(shard, task, functions, kept)
+    except RecordsDifferError:
+        tally = vote(shard, task, functions, None)
+    return _store_votes(tally, shard, task, store)
 
 
 def _stored_votes(path: str, shard: Shard, store: Store) -> StoredVotes:
@@ -201,66 +108,46 @@ def _stored_votes(path: str, shard: Shard, store: Store) -> StoredVotes:
     )
 
 
-def _compute_votes(
-    shard: Shard, task: ShardTask, store: Store, functions: FunctionSet
-) -> StoredVotes:
+def _store_votes(tally: Tally, shard: Shard, task: ShardTask, store: Store) -> StoredVotes:
     path = task.votes_path(shard)
-    gold_column = task.gold_column
-    writer = TableWriter(votes_schema(task.table, gold=gold_column is not None))
-    letters = TableWriter(DEAD_LETTERS)
-    outcomes = Outcomes.zero(len(task.table.lfs))
-    budget = dict.fromkeys(task.table.names, MAX_FAULTS)
-    bad_records = 0
-    digests = bytearray()
-    stops = Stops()
-    functions.allow(task.budget_share)
-    for read in read_shard(shard, task.schema, id_column=task.job.input.id):
-        if read.bad:
-            bad_records += len(read.bad)
-            letters.write(bad_record_rows(read.bad))
-        if not read.batch.num_rows:
-            continue
-        batch, gold = take_gold(read.batch, gold_column, task.table.class_names, shard.uri)
-        applied = functions.apply(batch, gold=gold, max_faults=MAX_FAULTS, stops=stops)
-        outcomes = outcomes.merge(applied.outcomes)
-        writer.write(applied.votes)
-        report_rows(task.progress_path, applied.votes.num_rows)
-        if applied.faults:
-            letters.write(fault_rows(applied.faults, shard.uri, budget))
-        if task.check_ids:
-            digests += id_digests(applied.votes.column("id"))
     faults = ids = None
-    duplicate_ids = 0
-    if letters.rows:
-        stored = _put_by_content(store, "faults", shard, ".parquet", letters.finish())
-        faults = FileEntry.of(stored, kind="faults", rows=letters.rows, shard=shard.id)
-    if task.check_ids:
-        packed, duplicate_ids = pack_digests(bytes(digests))
+    letters, n_letters = tally.letters.finish()
+    if n_letters:
+        stored = _put_by_content(store, "faults", shard, ".parquet", letters)
+        faults = FileEntry.of(stored, kind="faults", rows=n_letters, shard=shard.id)
+    rows, duplicate_ids = tally.writer.rows, 0
+    if tally.ids is not None:
+        ids, duplicate_ids = tally.ids
+    elif task.check_ids:
+        packed, duplicate_ids = pack_digests(bytes(tally.digests))
         stored = _put_by_content(store, "ids", shard, ".bin", packed)
-        ids = FileEntry.of(stored, kind="ids", rows=writer.rows - duplicate_ids, shard=shard.id)
+        ids = FileEntry.of(stored, kind="ids", rows=rows - duplicate_ids, shard=shard.id)
+    outcomes = tally.outcomes
     note = {
-        "rows": writer.rows,
+        "rows": rows,
         "faults": None if faults is None else asdict(faults),
         "ids": None if ids is None else asdict(ids),
         "duplicate_ids": duplicate_ids,
         "outcomes": outcomes.without_measurements().to_dict(),
-        "bad_records": bad_records,
+        "bad_records": tally.bad_records,
+        "keys": task.keys,
+        "columns": task.columns_digest,
     }
-    data = writer.finish(note)
+    data = tally.writer.finish(note)
     digest = hashlib.sha256(data).hexdigest()[:16]
     if any(used.get("failed") for used in outcomes.usage.values()):
         # A service was down: the votes serve this version, and the next run asks again.
         stored = store.put(path.replace(".parquet", f"{RETRY}{digest}.parquet"), data)
-    elif stops.depend_on_limit:
+    elif tally.stops.depend_on_limit:
         stored = store.put(task.limited_path(path, digest), data)
     else:
         stored = _put_votes(store, path, data)
-    entry = FileEntry.of(stored, kind="votes", rows=writer.rows, shard=shard.id)
+    entry = FileEntry.of(stored, kind="votes", rows=rows, shard=shard.id)
     return StoredVotes(
         entry,
         faults,
         outcomes,
-        bad_records,
+        tally.bad_records,
         duplicate_ids,
         ids,
         TableFile(data, path),

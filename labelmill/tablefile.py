@@ -45,7 +45,7 @@ class TableWriter:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._sink = io.BytesIO()
-        self._schema = schema
+        self.schema = schema
         self._writer = pq.ParquetWriter(
             self._sink,
             schema,
@@ -68,7 +68,7 @@ class TableWriter:
 
     def _flush(self, rows: int) -> None:
         """Write the first `rows` pending rows; the bytes do not tell how batches were cut."""
-        table = pa.Table.from_batches(self._pending, self._schema)
+        table = pa.Table.from_batches(self._pending, self.schema)
         if rows:
             whole = table.slice(0, rows).combine_chunks()
             self._writer.write_table(whole, row_group_size=ROW_GROUP_ROWS)

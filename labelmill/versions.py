@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from labelmill.errors import (
@@ -44,7 +45,12 @@ def run_path(run_id: str) -> str:
 
 def list_versions(store: Store) -> list[int]:
     """Return the numbers of the published versions, ascending."""
-    names = map(_MANIFEST_NAME.fullmatch, store.list(VERSIONS_FOLDER))
+    return versions_among(store.list(VERSIONS_FOLDER))
+
+
+def versions_among(paths: Iterable[str]) -> list[int]:
+    """Return the numbers of the versions whose manifests are among stored objects, ascending."""
+    names = map(_MANIFEST_NAME.fullmatch, paths)
     return sorted(int(name[1]) for name in names if name)
 
 

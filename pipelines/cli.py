@@ -271,15 +271,29 @@ def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
         "output": made.job.output.uri,
         "unchanged": made.unchanged,
         "current_version": None if made.parent is None else made.parent.version,
-        "shards": [{**s.to_dict(), "id": s.id, "reused": s.id in made.reused} for s in shards],
+        "shards": [
+            {
+                **work.shard.to_dict(),
+                "id": work.shard.id,
+                "reused": work.stored,
+                "file": work.file,
+                "functions_to_run": len(work.running),
+            }
+            for work in made.work.shards
+        ],
+        "removed_files": list(made.work.removed_files),
         "rows": made.rows_of(shards),
-        "rows_exact": all(s.rows is not None for s in shards),
+        "rows_exact": made.rows_exact,
         "rows_to_vote": made.rows_of(made.to_vote),
         "projected_seconds": made.projected_seconds,
         "projected_usage": made.projected_usage,
         "runner": choice.runner,
         "runner_flags": list(choice.flags),
-        "lfs": [asdict(lf) for lf in made.prepared.table.lfs],
+        "lfs": [
+            {**asdict(lf), "change": made.work.reason(n), "runs": n in made.work.running}
+            for n, lf in enumerate(made.prepared.table.lfs)
+        ],
+        "removed_lfs": list(made.work.removed_functions),
         "sample": {
             "rows": sample.rows,
             "outcomes": None if sample.outcomes is None else sample.outcomes.to_dict(),

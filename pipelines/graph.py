@@ -10,12 +10,13 @@ from labelmill.apply import Outcomes
 from labelmill.job import PreparedJob
 from labelmill.publication import RunInfo
 from labelmill.shard import Shard
-from labelmill.shardwork import ShardTask
+from labelmill.shardtask import ShardTask
 from transforms.elements import ShardVotes
 from transforms.fit import FitLabelModel
 from transforms.outcomes import MergeOutcomesFn
 from transforms.patterns import MergePatterns
 from transforms.publish import CountRepeatedIds, Publish
+from transforms.refit import Refit
 from transforms.shards import LabelShards, VoteShards
 
 
@@ -29,6 +30,7 @@ class GraphInputs:
         prepared: The functions.
         run: The run.
         rows: Records, known or estimated.
+        refit: What decides whether the label model of the current version is kept.
     """
 
     shards: tuple[Shard, ...]
@@ -36,6 +38,7 @@ class GraphInputs:
     prepared: PreparedJob
     run: RunInfo
     rows: int
+    refit: Refit | None = None
 
 
 def build_graph(pipeline: beam.Pipeline, inputs: GraphInputs) -> beam.PCollection[str]:
@@ -64,6 +67,7 @@ def build_graph(pipeline: beam.Pipeline, inputs: GraphInputs) -> beam.PCollectio
         outcomes=outcomes,
         max_fault_rate=task.job.gates.max_fault_rate,
         records=inputs.rows,
+        refit=inputs.refit,
     )
     labels = voted.shards | "LabelShards" >> LabelShards(task, fit)
     repeats = voted.shards | "CountRepeatedIds" >> CountRepeatedIds(task, inputs.rows)

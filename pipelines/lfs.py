@@ -25,9 +25,9 @@ from labelmill.shardwork import with_gold
 from labelmill.suggestion import did_you_mean
 from labelmill.votes import GOLD, LFTable, VoteArrays, gold_array, unpack_votes
 from labelmodel.patterns import merge_patterns
+from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.lf_examples import Codes, Example, FunctionExamples, SampleVotes, shown_columns
 from pipelines.lf_pairs import Pairs, find_pairs
-from pipelines.plan import plan_corpus_of
 from transforms.fit import quarantined
 from transforms.fitting import fit_patterns
 from transforms.patterns import count_votes
@@ -137,7 +137,7 @@ def analyse_sample(
     table, functions = prepared.table, prepared.functions()
     _check_names(named, table.names)
     function_set = prepared.function_set()  # its process loads while we read
-    corpus = plan_corpus_of(job, prepared)
+    corpus = plan_corpus_of(job, prepared, list_corpus_of(job))
     gold_file = read_gold(job.gold, job.labels) if job.gold and job.gold.uri else None
     shards = _spread([shard for shard in corpus.shards if shard.rows != 0])
     records, gold = _read_sample(job, corpus, shards, rows)

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
 from labelmill.apply import FunctionSet
-from labelmill.columns import columns_used, needed_columns
-from labelmill.combining import with_parts
-from labelmill.corpus import Corpus, plan_corpus
-from labelmill.errors import (
-    CorpusError,
-    JobSpecError,
-    LabelingFunctionError,
-    VersionNotFoundError,
-)
+from labelmill.corpus import Corpus
+from labelmill.earlier import find_earlier
+from labelmill.errors import JobSpecError
+from labelmill.functionkeys import function_keys
 from labelmill.gold import read_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
-from labelmill.labeling import BatchFunction, Matcher
 from labelmill.manifest import Manifest
+from labelmill.readers.listing import Listing
 from labelmill.shard import Shard
-from labelmill.shardwork import LAYOUT, ShardTask
+from labelmill.shardtask import LAYOUT, ShardTask, may_reuse
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
-from labelmill.versions import read_manifest
+from labelmill.versions import read_manifest, versions_among
 from labelmill.votes import LFTable
+from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.sampling import Sample, take_sample
+from pipelines.work import Work, work_of
 from transforms.fit import quarantined
-from transforms.fitting import MODEL_VERSION
+from transforms.modelversion import MODEL_VERSION
 
 SECONDS_PER_ROW = 3e-6
 """What a record costs besides its functions."""
@@ -50,7 +48,7 @@ class Plan:
         parent: Manifest of the current version, if there is one.
         inputs_digest: Digest of all that determines the result.
         unchanged: Whether the current version is the result of these inputs, and all there.
-        reused: Ids of shards whose votes are stored already.
+        work: What has to run, and why.
         sample: Functions run on a few records.
         warnings: What a person should know before running.
         functions: The functions ready to run; None when nothing changed. Held here, so that a run
@@ -64,24 +62,36 @@ class Plan:
     parent: Manifest | None
     inputs_digest: str
     unchanged: bool
-    reused: frozenset[str]
+    work: Work
     sample: Sample
     warnings: tuple[str, ...]
     functions: FunctionSet | None
 
     @property
     def to_vote(self) -> tuple[Shard, ...]:
-        """Shards whose votes have to be computed."""
-        return tuple(s for s in self.corpus.shards if s.id not in self.reused)
+        """Shards whose votes have to be made, if only from those of an earlier run."""
+        return tuple(work.shard for work in self.work.shards if not work.stored)
 
-    def rows_of(self, shards: Sequence[Shard]) -> int:
-        """Return the records in `shards`: exact for Parquet, else estimated from the sample."""
-        if all(shard.rows is not None for shard in shards):
-            return sum(shard.rows or 0 for shard in shards)
+    def rows_of(self, shards: Iterable[Shard]) -> int:
+        """Return the records in `shards`: exact where they are known, else from their size."""
         per_row = self.sample.bytes_per_row or 100.0
-        return sum(
-            shard.rows if shard.rows is not None else int(shard.size / per_row) for shard in shards
-        )
+        known = self._known_rows
+        return sum(known.get(shard.id, int(shard.size / per_row)) for shard in shards)
+
+    @cached_property
+    def _known_rows(self) -> dict[str, int]:
+        """Records by shard: in a Parquet footer, or voted on in the current version."""
+        shards = self.corpus.shards
+        known = {shard.id: shard.rows for shard in shards if shard.rows is not None}
+        voted = self.parent.files_of("votes") if self.parent is not None else ()
+        before = {file.shard: file.rows for file in voted}
+        same = [work.shard.id for work in self.work.shards if work.file == "unchanged"]
+        return {**{shard: before[shard] for shard in same if shard in before}, **known}
+
+    @property
+    def rows_exact(self) -> bool:
+        """Whether the number of records of every shard is known."""
+        return all(shard.id in self._known_rows for shard in self.corpus.shards)
 
     @property
     def projected_usage(self) -> Mapping[str, Mapping[str, float]]:
@@ -102,7 +112,12 @@ class Plan:
     @property
     def projected_seconds(self) -> float:
         """Time that the functions will need on one core, projected from the sample."""
-        return self.rows_of(self.to_vote) * sum(self.sample.seconds)
+        seconds = self.sample.seconds
+        return sum(
+            self.rows_of([work.shard]) * sum(seconds[n] for n in work.running)
+            for work in self.work.shards
+            if seconds
+        )
 
 
 def make_plan(
@@ -125,46 +140,36 @@ def make_plan(
     """
     _check_output_apart(job)
     prepared = prepare_job(job, folder)
-    functions: FunctionSet | None = prepared.function_set()  # its process loads while we plan
-    corpus = plan_corpus_of(job, prepared)
-    gold_digest = read_gold(job.gold, job.labels).digest if job.gold and job.gold.uri else ""
-    task = ShardTask(
-        job=job,
-        table=prepared.table,
-        schema=corpus.schema,
-        output_uri=job.output.uri,
-        gold_digest=gold_digest,
-        reuse=not full,
-        check_ids=job.input.id is not None and job.input.on_duplicate_id != "ignore",
-    )
+    listing = list_corpus_of(job)
     store = Store.open(job.output.uri)
-    try:
-        parent = read_manifest(store)
-    except VersionNotFoundError:
-        parent = None
-    task = replace(task, renamed=_renamed(task, corpus, parent))
-    digest = _inputs_digest(task, corpus)
-    same = not full and parent is not None and parent.inputs_digest == digest
-    if parent is not None and not all(task.may_reuse(f.path) for f in parent.files_of("votes")):
-        same = False
-    stored = set() if full else set(store.list() if same else store.list("votes"))
-    missing = [f.path for f in parent.files if f.path not in stored] if parent and same else []
-    unchanged = same and not missing
-    warnings = list(corpus.warnings)
-    if missing and parent:
-        warnings.append(
-            f"{len(missing)} files of version {parent.version} are gone from {job.output.uri}, "
-            f"such as {missing[0]}; they are made again"
-        )
-    # When nothing changed, no record is read at all.
-    reused = frozenset(s.id for s in corpus.shards if task.current_votes_path(s) in stored)
-    task = replace(task, budget_share=1 / max(1, len(corpus.shards) - len(reused)))
-    if unchanged:
-        functions = None
+    stored = frozenset(store.list())
+    parent = _current(store, stored)
+    gold_digest = read_gold(job.gold, job.labels).digest if job.gold and job.gold.uri else ""
+    digest = _inputs_digest(job, prepared.table, listing, gold_digest)
+    warnings: list[str] = []
+    if parent is not None and parent.inputs_digest == digest and not full:
+        missing = [file.path for file in parent.files if file.path not in stored]
+        votes = parent.files_of("votes")
+        if not missing and all(may_reuse(file.path, job.limits) for file in votes):
+            return _nothing_to_do(job, prepared, parent, gold_digest, listing)
+        if missing:
+            warnings.append(
+                f"{len(missing)} files of version {parent.version} are gone from "
+                f"{job.output.uri}, such as {missing[0]}; they are made again"
+            )
+    functions = prepared.function_set()  # its process loads while we plan
+    corpus = plan_corpus_of(job, prepared, listing)
+    task = _task_of(job, prepared, corpus, gold_digest, reuse=not full)
+    if not full:
+        task = _with_stored(task, corpus, stored, parent)
+    done = frozenset(s.id for s in corpus.shards if task.current_votes_path(s) in stored)
+    work = work_of(task, corpus.shards, frozenset() if full else done, parent, functions)
+    task = replace(task, budget_share=1 / max(1, sum(not shard.stored for shard in work.shards)))
     sample = Sample()
-    if functions is not None:
+    if work.running:
         with trying():
-            sample = take_sample(task, functions, corpus)
+            sample = take_sample(task, functions, corpus, work.running)
+    warnings = [*corpus.warnings, *warnings, *_sample_warnings(sample, job, prepared.table)]
     return Plan(
         job,
         prepared,
@@ -172,51 +177,66 @@ def make_plan(
         task,
         parent,
         digest,
-        unchanged,
-        reused,
+        False,
+        work,
         sample,
-        (*warnings, *_sample_warnings(sample, job, prepared.table)),
+        tuple(warnings),
         functions,
     )
 
 
-def plan_corpus_of(job: JobSpec, prepared: PreparedJob) -> Corpus:
-    """Plan the corpus with the columns that the job reads, and check their types."""
+def _current(store: Store, stored: Collection[str]) -> Manifest | None:
+    version = max(versions_among(stored), default=None)
+    return None if version is None else read_manifest(store, version)
+
+
+def _nothing_to_do(
+    job: JobSpec, prepared: PreparedJob, parent: Manifest, gold_digest: str, listing: Listing
+) -> Plan:
+    """Return the plan of a run that finds its result published; no record was read for it."""
+    shards = tuple(Shard.from_dict(shard) for shard in parent.shards)
+    corpus = Corpus(shards, pa.schema([]), job.input.id, tuple(listing.warnings))
+    task = _task_of(job, prepared, corpus, gold_digest, reuse=True)
+    stored = frozenset(shard.id for shard in shards)
+    work = work_of(task, shards, stored, parent, None)
+    digest = parent.inputs_digest
+    warnings = corpus.warnings
+    return Plan(job, prepared, corpus, task, parent, digest, True, work, Sample(), warnings, None)
+
+
+def _task_of(
+    job: JobSpec, prepared: PreparedJob, corpus: Corpus, gold_digest: str, *, reuse: bool
+) -> ShardTask:
     gold_column = job.gold.column if job.gold and not job.gold.uri else None
-    extra = [gold_column] if gold_column else []
-    columns = job.input.columns
-    if columns is None:
-        columns = needed_columns(prepared.functions(), extra)
-    elif gold_column and gold_column not in columns:
-        columns = [*columns, gold_column]
-    try:
-        corpus = plan_corpus(
-            job.input.uri,
-            columns=columns,
-            id_column=job.input.id,
-            format=job.input.format,
-            types=job.input.types,
-            shard_bytes=int(job.input.shard_mb * 2**20),
-            multiline_csv=job.input.multiline,
-            delimiter=job.input.delimiter,
-        )
-    except CorpusError as error:
-        raise CorpusError(f"{error}{_who_reads(str(error), prepared)}") from error
-    _check_columns(prepared, corpus.schema)
-    _check_gold_column(job, corpus)
-    return corpus
+    return ShardTask(
+        job=job,
+        table=prepared.table,
+        schema=corpus.schema,
+        output_uri=job.output.uri,
+        gold_digest=gold_digest,
+        keys=function_keys(prepared.functions(), prepared.table, corpus.schema, gold_column),
+        reuse=reuse,
+        check_ids=job.input.id is not None and job.input.on_duplicate_id != "ignore",
+    )
 
 
-def _renamed(task: ShardTask, corpus: Corpus, parent: Manifest | None) -> dict[str, str]:
+def _with_stored(
+    task: ShardTask, corpus: Corpus, stored: Collection[str], parent: Manifest | None
+) -> ShardTask:
+    """Return the task with the votes that are there under other names than the usual ones."""
+    current = {f.shard or "": f.path for f in parent.files_of("votes")} if parent else {}
+    task = replace(task, renamed=_renamed(task, corpus, current))
+    missing = [s for s in corpus.shards if task.current_votes_path(s) not in stored]
+    return replace(task, earlier=find_earlier(task, missing, stored, current))
+
+
+def _renamed(task: ShardTask, corpus: Corpus, current: Mapping[str, str]) -> dict[str, str]:
     """Return the votes that the current version has under another name than their usual one."""
-    if parent is None:
-        return {}
-    current = {file.shard: file.path for file in parent.files_of("votes")}
     renamed = {}
     for shard in corpus.shards:
         usual, path = task.votes_path(shard), current.get(shard.id)
         other = path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-")
-        if path and other and task.may_reuse(path):
+        if path and other and may_reuse(path, task.job.limits):
             renamed[usual] = path
     return renamed
 
@@ -252,51 +272,17 @@ def _sample_warnings(sample: Sample, job: JobSpec, table: LFTable) -> list[str]:
     return warnings
 
 
-def _inputs_digest(task: ShardTask, corpus: Corpus) -> str:
-    content = dict(spec_content(task.job))
-    content["gates"] = {"max_fault_rate": task.job.gates.max_fault_rate}
+def _inputs_digest(job: JobSpec, table: LFTable, listing: Listing, gold_digest: str) -> str:
+    """Return the digest of all that determines the result; files are told by their fingerprints."""
+    content = dict(spec_content(job))
+    content["gates"] = {"max_fault_rate": job.gates.max_fault_rate}
     content["input"] = {k: v for k, v in content["input"].items() if k != "uri"}
     return input_digest(
         {
             "layout": [LAYOUT, MODEL_VERSION],
             "spec": content,
-            "shards": [task.votes_digest(shard) for shard in corpus.shards],
-            "gold": task.gold_content(),
+            "lfs": [[lf.name, lf.fingerprint] for lf in table.lfs],
+            "files": [[file.name, file.fingerprint] for file in listing.files],
+            "gold": gold_digest,
         }
     )
-
-
-def _check_columns(prepared: PreparedJob, schema: pa.Schema) -> None:
-    """Check that functions can read the types of the columns that they read."""
-    for lf in with_parts(prepared.functions()):
-        if isinstance(lf, BatchFunction):
-            lf.check(schema)
-        if isinstance(lf, Matcher):
-            kind = schema.field(lf.field).type
-            if kind not in (pa.string(), pa.null()):
-                raise LabelingFunctionError(
-                    f"labeling function {lf.name!r} matches text, but column {lf.field!r} is "
-                    f"{kind}; set input.types: {{{lf.field}: string}} for CSV and JSONL, or use a "
-                    "Python function"
-                )
-
-
-def _check_gold_column(job: JobSpec, corpus: Corpus) -> None:
-    if job.gold is None or job.gold.uri is not None:
-        return
-    kind = corpus.schema.field(job.gold.column).type
-    if not (pa.types.is_integer(kind) or kind in (pa.string(), pa.null())):
-        raise CorpusError(
-            f"gold column {job.gold.column!r} is {kind}; it must hold class names or indices"
-        )
-
-
-def _who_reads(message: str, prepared: PreparedJob) -> str:
-    """Return which functions read the column that a message is about, as a suffix."""
-    if "has no column" not in message:
-        return ""
-    missing = message.split("has no column", 1)[1].split("'")
-    if len(missing) < 2:
-        return ""
-    readers = [lf.name for lf in prepared.functions() if missing[1] in columns_used(lf).columns]
-    return f" (read by {', '.join(readers[:3])})" if readers else ""

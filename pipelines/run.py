@@ -35,6 +35,7 @@ from labelmill.versions import run_path
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
+from transforms.refit import refit_of
 
 CONNECT_SECONDS = 10
 
@@ -109,7 +110,8 @@ def run_plan(
         if choice.is_local:
             task = replace(task, progress_path=str(progress), launcher=os.getpid())
         shards = plan.corpus.shards
-        inputs = GraphInputs(shards, task, plan.prepared, run, plan.rows_of(shards))
+        refit = refit_of(plan.task, plan.parent)
+        inputs = GraphInputs(shards, task, plan.prepared, run, plan.rows_of(shards), refit)
         pipeline = beam.Pipeline(options=choice.options())
         build_graph(pipeline, inputs)
         with watch(plan, str(progress)) if watch else nullcontext(), _ends_workers(progress):

@@ -13,7 +13,7 @@ from labelmill.corpus import Corpus
 from labelmill.gold import take_gold
 from labelmill.outcomes import Fault, Outcomes, add_usage
 from labelmill.readers import read_shard
-from labelmill.shardwork import ShardTask
+from labelmill.shardtask import ShardTask
 
 SAMPLE_ROWS = 1000
 """Records that the functions are tried on at most,"""
@@ -50,21 +50,31 @@ class Sample:
         return 0 if self.outcomes is None else self.outcomes.rows
 
 
-def take_sample(task: ShardTask, functions: FunctionSet, corpus: Corpus) -> Sample:
-    """Run the functions on records from the start of the first shard with any."""
+def take_sample(
+    task: ShardTask,
+    functions: FunctionSet,
+    corpus: Corpus,
+    running: frozenset[int] | None = None,
+) -> Sample:
+    """Run functions, by default all, on records from the start of the first shard with any."""
     id_column = task.job.input.id
     for shard in corpus.shards:
         for read in read_shard(shard, corpus.schema, id_column=id_column, batch_rows=SAMPLE_ROWS):
             if read.batch.num_rows:
                 batch, gold = take_gold(read.batch, task.gold_column, task.job.labels, shard.uri)
-                return try_functions(functions, batch, gold)
+                return try_functions(functions, batch, gold, running)
     return Sample()
 
 
-def try_functions(functions: FunctionSet, batch: pa.RecordBatch, gold: pa.Array | None) -> Sample:
-    """Run the functions on growing slices of a batch, until the time is up."""
+def try_functions(
+    functions: FunctionSet,
+    batch: pa.RecordBatch,
+    gold: pa.Array | None,
+    running: frozenset[int] | None = None,
+) -> Sample:
+    """Run functions, by default all, on growing slices of a batch, until the time is up."""
     started = time.perf_counter()
-    functions.warm_up()
+    functions.warm_up(running)
     total = timed = Outcomes.zero(len(functions.table.lfs))
     faults: list[Fault] = []
     estimates: Mapping[str, Mapping[str, float]] = {}
@@ -77,6 +87,7 @@ def try_functions(functions: FunctionSet, batch: pa.RecordBatch, gold: pa.Array 
             gold=None if gold is None else gold.slice(total.rows, size),
             ask=False,
             stops=stops,
+            running=running,
         )
         is_second = 0 < total.rows == FIRST_ROWS
         timed = applied.outcomes if is_second else timed.merge(applied.outcomes)

@@ -14,6 +14,7 @@ from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import count
 from pipelines.screen_parts import ScreenParts
 from pipelines.screen_text import percent, plural, printable, share
+from pipelines.screen_work import work_lines
 
 __all__ = ["Screen", "printable", "share"]
 
@@ -24,8 +25,7 @@ class Screen(ScreenParts):
     def plan(self, plan: Plan, runner: str) -> None:
         """Show what would run."""
         shards = plan.corpus.shards
-        exact = all(shard.rows is not None for shard in shards)
-        rows = f"{'' if exact else 'about '}{plan.rows_of(shards):,} records"
+        rows = f"{'' if plan.rows_exact else 'about '}{plan.rows_of(shards):,} records"
         self.line(
             f"[bold]{printable(plan.job.name)}[/]: {plural(len(shards), 'shard')}, {rows}, "
             f"{sum(s.size for s in shards) / 2**20:,.1f} MB, "
@@ -35,16 +35,18 @@ class Screen(ScreenParts):
             assert plan.parent is not None
             self.line(f"nothing to do: version {plan.parent.version} is up to date")
         else:
-            todo = plan.to_vote
-            reused = plural(len(shards) - len(todo), "shard")
+            self.work(plan)
             self.line(
-                f"to vote on: {plural(len(todo), 'shard')} ({plan.rows_of(todo):,} records), "
-                f"reused: {reused}; about {plan.projected_seconds:.1f} s of function time on one "
-                f"core; {runner}"
+                f"about {plan.projected_seconds:.1f} s of function time on one core; {runner}"
             )
         self.sample_table(plan)
         self.usage(plan.projected_usage, "would use at most, projected from the sample")
         self.warnings(plan.warnings)
+
+    def work(self, plan: Plan) -> None:
+        """Show which functions run on which shards, and why."""
+        for line in work_lines(plan):
+            self.line(line)
 
     def sample_table(self, plan: Plan) -> None:
         """Show votes and speed of each function on the plan's sample."""
@@ -54,7 +56,8 @@ class Screen(ScreenParts):
             return
         self.line(f"\non the first {sample.rows:,} records:")
         table = self.table(["function", "kind", "votes", "faults", "invalid", "us/record"], left=2)
-        for n, lf in enumerate(plan.prepared.table.lfs):
+        for n in sorted(plan.work.running):
+            lf = plan.prepared.table.lfs[n]
             table.add_row(
                 printable(lf.name),
                 lf.kind,

@@ -129,5 +129,10 @@ class ScreenParts:
         """Show what the model says of itself."""
         if model["fallback"]:
             self.line(f"[bold red]majority vote was used:[/] {printable(model['fallback'])}")
+        if model.get("kept"):
+            self.line(
+                f"the label model of the version before was kept (model.refit); votes drifted by "
+                f"{share(model['drift'])} since it was fitted"
+            )
         fallback = model["fallback"]  # said above, so not again among the warnings
         self.warnings([w for w in model["warnings"] if not (fallback and w.endswith(fallback))])

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labelmill.gates import GATES
 from labelmill.jobfile import load_job
+from labelmill.jobspec import GatesSpec
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [
@@ -54,3 +56,13 @@ def test_job_files_of_the_page_are_valid(page, tmp_path):
         (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
         spec, _ = load_job(tmp_path / "job.yaml")
         assert len(spec.lfs) == len(job["lfs"]) > 1
+
+
+def test_refresh_page_has_every_gate_with_its_default():
+    text = (DOCS / "howto" / "refresh.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (?:`(\w+): (\S+)`)? ?\|$", text, re.MULTILINE)
+    assert [gate for gate, _, _ in rows] == list(GATES)
+    defaults = {key: yaml.safe_load(value) for _, key, value in rows if key}
+    every = GatesSpec().model_dump()
+    del every["max_fault_rate"]  # it takes votes, and stops nothing
+    assert defaults == every

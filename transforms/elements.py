@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from labelmill.apply import Outcomes
@@ -129,6 +129,11 @@ class FitResult:
         """Read what `to_dict` wrote."""
         return cls(value["parameters"], tuple(value["dropped"]), value["analysis"])
 
+    def with_notes(self, notes: Mapping[str, Any]) -> FitResult:
+        """Return this with more said of the model."""
+        model = {**self.analysis["model"], **notes}
+        return replace(self, analysis={**self.analysis, "model": model})
+
 
 @dataclass(frozen=True)
 class FitPlan:
@@ -137,19 +142,28 @@ class FitPlan:
     Attributes:
         dropped: Indices of functions whose votes are not used, ascending.
         in_stages: Whether the patterns stay where they are.
+        kept: Parameters of the model of the current version, where that is kept.
+        notes: What is added to what is said of the model.
     """
 
     dropped: tuple[int, ...]
     in_stages: bool
+    kept: str | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"dropped": list(self.dropped), "in_stages": self.in_stages}
+        return {
+            "dropped": list(self.dropped),
+            "in_stages": self.in_stages,
+            "kept": self.kept,
+            "notes": dict(self.notes),
+        }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> FitPlan:
         """Read what `to_dict` wrote."""
-        return cls(tuple(value["dropped"]), value["in_stages"])
+        return cls(tuple(value["dropped"]), value["in_stages"], value["kept"], value["notes"])
 
 
 @dataclass(frozen=True)

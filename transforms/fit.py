@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -15,8 +16,10 @@ from labelmill.apply import Outcomes
 from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
 from transforms.elements import FitPlan, FitResult
-from transforms.fitting import fit_patterns, model_of
+from transforms.fitting import fit_patterns, model_of, read_fitted, result_of
+from transforms.looking import look_at
 from transforms.patterns import gather
+from transforms.refit import Refit
 from transforms.staged import fit_in_stages
 
 
@@ -35,6 +38,7 @@ class FitLabelModel(beam.PTransform):
         max_fault_rate: That share.
         records: Number of records where it is known, or nearly so. Patterns are no more than that;
             where they are sure to be gathered, the graph has no other steps.
+        refit: What decides whether an earlier model is kept instead; needs `outcomes`.
 
     Returns:
         PCollection of one `transforms.elements.FitResult`.
@@ -62,12 +66,14 @@ class FitLabelModel(beam.PTransform):
         outcomes: beam.PCollection[Outcomes] | None = None,
         max_fault_rate: float = 1.0,
         records: int | None = None,
+        refit: Refit | None = None,
     ) -> None:
         super().__init__()
         self._table = table
         self._model = model or ModelSpec()
         self._outcomes = outcomes
         self._max_fault_rate = max_fault_rate
+        self._refit = refit
         # An estimated number may be half of the true one.
         self._may_stay = records is None or 2 * records > self._model.gather_patterns
 
@@ -88,6 +94,7 @@ class FitLabelModel(beam.PTransform):
             _plan,
             most=self._model.gather_patterns if self._may_stay else None,
             max_fault_rate=self._max_fault_rate,
+            refit=self._refit,
             **side,
         ).with_output_types(FitPlan)
         the_plan = beam.pvalue.AsSingleton(plan)
@@ -119,10 +126,15 @@ def _plan(
     patterns: int,
     most: int | None,
     max_fault_rate: float,
+    refit: Refit | None,
     outcomes: Outcomes | None = None,
 ) -> FitPlan:
     dropped = () if outcomes is None else quarantined(outcomes, max_fault_rate)
-    return FitPlan(dropped, in_stages=most is not None and patterns > most)
+    plan = FitPlan(dropped, in_stages=most is not None and patterns > most)
+    if refit is None or outcomes is None:
+        return plan
+    kept, notes = refit.decide(outcomes, dropped)
+    return replace(plan, kept=kept, notes=notes)
 
 
 def _if_gathered(block: pa.RecordBatch, plan: FitPlan) -> Iterator[pa.RecordBatch]:
@@ -137,8 +149,16 @@ def _fit(
     table: LFTable,
     model: ModelSpec,
 ) -> Iterator[FitResult]:
-    if not plan.in_stages:
-        yield fit_patterns(gather(blocks, table), table, model, plan.dropped)
+    if plan.in_stages:
+        return
+    patterns = gather(blocks, table)
+    if plan.kept is None:
+        result = fit_patterns(patterns, table, model, plan.dropped)
+    else:
+        kept = read_fitted(plan.kept, table)
+        looked = look_at(patterns, plan.dropped, kept)
+        result = result_of(kept, looked, table, model, plan.dropped)
+    yield result.with_notes(plan.notes)
 
 
 def quarantined(outcomes: Outcomes, max_fault_rate: float) -> tuple[int, ...]:

@@ -15,7 +15,6 @@ from labelmill.suggestion import did_you_mean
 from labelmill.votes import LFTable
 from labelmodel import LabelModelError, LabelModelWarning
 from labelmodel.arrays import FloatArray
-from labelmodel.base import BaseLabelModel
 from labelmodel.errors import ParametersError
 from labelmodel.models import MODELS
 from labelmodel.parameters import read_model, to_json
@@ -24,9 +23,6 @@ from labelmodel.staged import StagedModel
 from transforms.describing import describe
 from transforms.elements import FitResult
 from transforms.looking import Looked, look_at
-
-MODEL_VERSION = 3
-"""Changes when the same votes would get other labels; then models and labels are made again."""
 
 Model = StagedModel[Any]  # Any: each model has a state of its own
 
@@ -114,17 +110,19 @@ def result_of(
     return FitResult(parameters, tuple(dropped), describe(model, looked, table, spec, dropped))
 
 
-def load_model(fit: FitResult, table: LFTable) -> BaseLabelModel:
-    """Return the fitted model in `fit`.
+def read_fitted(parameters: str, table: LFTable) -> Model:
+    """Return a fitted model from its JSON.
 
     Raises:
         ParametersError: It is broken, or was fitted to other functions or classes.
     """
-    model, *fitted = read_model(fit.parameters)
+    model, *fitted = read_model(parameters)
     fitted_to = tuple(fitted)
     if fitted_to != (list(table.names), list(table.class_names)):
         raise ParametersError(
             f"the model was fitted to functions and classes {fitted_to}, the votes have "
             f"{table.names} and {table.class_names}"
         )
+    if not isinstance(model, StagedModel):
+        raise ParametersError(f"a job fits no {type(model).__name__}")
     return model

@@ -14,7 +14,7 @@ from labelmill.dataset import labels_schema
 from labelmill.votes import GOLD, LFTable, lf_table, unpack_votes
 from labelmodel.patterns import count_patterns_with_inverse
 from transforms.elements import FitResult
-from transforms.fitting import load_model
+from transforms.fitting import read_fitted
 
 
 class Labeler:
@@ -28,7 +28,7 @@ class Labeler:
     def __init__(self, fit: FitResult, table: LFTable) -> None:
         self.fit = fit
         self.table = table
-        self._model = load_model(fit, table)
+        self._model = read_fitted(fit.parameters, table)
         self._names = pa.array(table.class_names, pa.string())
 
     def label(self, votes: pa.RecordBatch) -> tuple[pa.RecordBatch, np.ndarray[Any, Any]]:

@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from labelmill.duplicates import count_repeats, read_range, split_ranges
 from labelmill.publication import Publication, RunInfo, ShardRecord, publish
-from labelmill.shardwork import ShardTask
+from labelmill.shardtask import ShardTask
 from labelmill.store import Store
 from transforms.elements import FitResult, ShardLabels, ShardVotes
 

@@ -23,13 +23,14 @@ from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob
 from labelmill.launcher import end_with
 from labelmill.shard import Shard
-from labelmill.shardwork import ShardTask, stored_table, votes_of_shard, with_gold
+from labelmill.shardtask import ShardTask
+from labelmill.shardwork import stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
 from transforms.apply import NAMESPACE
 from transforms.elements import FitResult, ShardLabels, ShardVotes
-from transforms.fitting import MODEL_VERSION
 from transforms.label import SharedLabeler
+from transforms.modelversion import MODEL_VERSION
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
 

@@ -19,7 +19,7 @@ from labelmill.votes import LFTable
 from labelmodel.staged import StagedModel, blocks_of
 from labelmodel.state import Statistics
 from transforms.elements import FitPlan, FitResult, FitStage
-from transforms.fitting import result_of
+from transforms.fitting import read_fitted, result_of
 from transforms.looking import Looked, look_at
 from transforms.patterns import from_block
 
@@ -93,6 +93,9 @@ class AddFn(beam.CombineFn):
 def _begin(_once: int, plan: FitPlan, model: StagedModel[Any], table: LFTable) -> FitStage:
     if not plan.in_stages:
         return FitStage(model, None, plan.dropped)
+    if plan.kept is not None:
+        kept = read_fitted(plan.kept, table)
+        return FitStage(kept, kept.state_, plan.dropped)
     state = model.initial_state(len(table.lfs), len(table.class_names))
     return FitStage(model, state, plan.dropped)
 
@@ -124,4 +127,5 @@ def _finish(
     spec: ModelSpec,
 ) -> Iterator[FitResult]:
     if plan.in_stages:
-        yield result_of(stage.fitted(), looked[0], table, spec, plan.dropped)
+        result = result_of(stage.fitted(), looked[0], table, spec, plan.dropped)
+        yield result.with_notes(plan.notes)

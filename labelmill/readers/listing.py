@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -56,9 +56,21 @@ class SourceFile:
         return self.compression is None
 
 
+class Listing(NamedTuple):
+    """The files of a corpus.
+
+    Attributes:
+        files: sorted by name.
+        warnings: about files that were skipped.
+    """
+
+    files: list[SourceFile]
+    warnings: list[str]
+
+
 def list_files(
     uris: str | Sequence[str], *, file_format: str | None, storage_options: StorageOptions
-) -> tuple[list[SourceFile], list[str]]:
+) -> Listing:
     """Every file that the input URIs name, sorted by name, and warnings about skipped ones.
 
     Raises:
@@ -101,7 +113,7 @@ def list_files(
                 found.setdefault(_identity(file), file)
     files = sorted(found.values(), key=lambda file: file.name)
     _check_one_format(files)
-    return files, warnings
+    return Listing(files, warnings)
 
 
 def _identity(file: SourceFile) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelmill.gates import GATES, check_gates, jensen_shannon, refused
+from labelmill.gates import GATES, check_gates, refused
+from labelmill.gates_result import Candidate
 from labelmill.jobspec import JobSpec
 from labelmill.manifest import Manifest
+from labelmill.shifts import jensen_shannon, rate_shift
+from labelmill.votes import LFInfo
+from labelmodel.metrics import wilson_interval
 
 
 def job_of(**changes):
@@ -26,41 +31,60 @@ def job_of(**changes):
 
 def counts_of(rows=100, **changes):
     counts = {"rows": rows, "bad_records": 0, "duplicate_ids": 0, "covered": rows}
+    counts["votes"] = [rows // 2, rows // 5]
     return {**counts, "class_counts": [rows // 2, rows - rows // 2], **changes}
 
 
-def parent_of(counts, class_names=("ham", "spam")):
+LFS = (LFInfo("a", "fa"), LFInfo("b", "fb"))
+
+
+def summary_of(quarantined=(), fallback=None, right=90, n=100):
+    low, high = wilson_interval(right, n)
+    score = {"accuracy": right / n, "accuracy_low": low, "accuracy_high": high, "n": n}
+    return {
+        "lfs": [{"name": lf.name, "quarantined": lf.name in quarantined} for lf in LFS],
+        "model": {"fallback": fallback},
+        "gold": {"eval_records": n, "model": {"all": score}},
+    }
+
+
+def check(counts, parent=None, accept=(), lfs=LFS, summary=None, **changes):
+    candidate = Candidate(lfs, counts, summary or summary_of())
+    return check_gates(job_of(**changes), candidate, parent, accept)
+
+
+def parent_of(counts, class_names=("ham", "spam"), **summary):
     return Manifest(
         version=3,
         parent=None,
         parent_digest=None,
         name="n",
         class_names=class_names,
-        lfs=(),
+        lfs=tuple(asdict(lf) for lf in LFS),
         inputs_digest="i",
         spec={},
         shards=(),
         files=(),
         model_digest="m",
         counts=counts,
-        summary={},
+        summary=summary_of(**summary),
         gates=(),
     )
 
 
-def stopped(counts, parent=None, accept=(), **changes):
-    return [gate.name for gate in refused(check_gates(job_of(**changes), counts, parent, accept))]
+def stopped(counts, parent=None, accept=(), **options):
+    return [gate.name for gate in refused(check(counts, parent, accept, **options))]
 
 
 def test_good_version_passes_every_gate():
-    results = check_gates(job_of(), counts_of(), parent_of(counts_of()))
+    results = check(counts_of(), parent_of(counts_of()))
     assert [result.name for result in results] == list(GATES)
     assert all(result.passed and not result.accepted for result in results)
     json.dumps([result.to_dict() for result in results], allow_nan=False)
 
 
 def test_first_version_is_compared_with_nothing():
-    assert [r.name for r in check_gates(job_of(), counts_of(), None)] == list(GATES[:3])
+    assert [r.name for r in check(counts_of())] == list(GATES[:5])
 
 
 @pytest.mark.parametrize(("bad", "names"), [(1, []), (2, ["bad_records"])])
@@ -105,7 +129,7 @@ def test_shift_of_labels_stops():
 
 def test_shift_is_not_measured_between_different_classes():
     parent = parent_of(counts_of(class_counts=[100, 0]), class_names=("ham", "eggs"))
-    assert "label_shift" not in [r.name for r in check_gates(job_of(), counts_of(), parent)]
+    assert "label_shift" not in [r.name for r in check(counts_of(), parent)]
 
 
 def test_version_without_rows_passes_unless_rows_were_lost():
@@ -120,14 +144,63 @@ def test_operator_accepts_gates_by_name():
     counts, parent = counts_of(10, class_counts=[10, 0]), parent_of(counts_of())
     assert stopped(counts, parent) == ["row_loss", "label_shift"]
     assert stopped(counts, parent, accept=["row_loss"]) == ["label_shift"]
-    results = check_gates(job_of(), counts, parent, ["row_loss", "label_shift", "coverage"])
+    results = check(counts, parent, ["row_loss", "label_shift", "coverage"])
     assert [r.name for r in results if r.accepted] == ["row_loss", "label_shift"]
 
 
 def test_message_tells_numbers_and_remedy():
-    (gate,) = refused(check_gates(job_of(), counts_of(10), parent_of(counts_of(1000))))
+    (gate,) = refused(check(counts_of(10), parent_of(counts_of(1000))))
     assert "10 records, 99.0% fewer than the 1,000 of version 3" in gate.message
     assert "--accept row_loss" in gate.message
+
+
+def test_function_that_falls_silent_stops_unless_it_was_edited():
+    before, now = counts_of(10_000), counts_of(10_000, votes=[5_000, 100])
+    assert stopped(now, parent_of(before)) == ["vote_shift"]
+    edited = (LFS[0], LFInfo("b", "other"))
+    assert stopped(now, parent_of(before), lfs=edited) == []
+    assert stopped(now, parent_of(before), gates={"max_vote_shift": 1.0}) == []
+
+
+def test_function_that_begins_to_fail_counts_as_silent():
+    counts = counts_of(10_000)
+    failing = summary_of(quarantined=["b"])
+    assert stopped(counts, parent_of(counts), summary=failing) == ["vote_shift"]
+    assert stopped(counts, parent_of(counts, quarantined=["b"]), summary=failing) == []
+
+
+def test_too_many_failing_functions_stop():
+    failing = summary_of(quarantined=["a", "b"])
+    assert stopped(counts_of(), summary=failing) == ["failing_functions"]
+    assert stopped(counts_of(), summary=summary_of(quarantined=["a"])) == []
+
+
+@pytest.mark.parametrize(("right", "names"), [(70, []), (60, ["gold_accuracy"])])
+def test_accuracy_stops_when_its_whole_interval_is_too_low(right, names):
+    summary = summary_of(right=right)
+    assert stopped(counts_of(), summary=summary, gates={"min_gold_accuracy": 0.75}) == names
+
+
+@pytest.mark.parametrize(("right", "names"), [(85, []), (75, ["gold_loss"])])
+def test_drop_of_accuracy_beyond_its_interval_stops(right, names):
+    parent = parent_of(counts_of(), right=90)
+    assert stopped(counts_of(), parent, summary=summary_of(right=right)) == names
+
+
+def test_model_that_was_trusted_and_is_no_longer_stops():
+    collapsed = summary_of(fallback="collapsed")
+    assert stopped(counts_of(), summary=collapsed) == []
+    assert stopped(counts_of(), parent_of(counts_of()), summary=collapsed) == ["model_fallback"]
+    assert stopped(counts_of(), parent_of(counts_of(), fallback="x"), summary=collapsed) == []
+    allowed = {"allow_fallback": True}
+    assert stopped(counts_of(), parent_of(counts_of()), summary=collapsed, gates=allowed) == []
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+def test_vote_shift_is_symmetric_and_between_zero_and_one(a, b):
+    assert 0.0 <= rate_shift(a, 1000, b, 1000) <= 1.0
+    assert rate_shift(a, 1000, b, 1000) == rate_shift(b, 1000, a, 1000)
+    assert rate_shift(a, 1000, a, 1000) == 0.0
 
 
 HISTOGRAMS = st.integers(1, 6).flatmap(

@@ -10,10 +10,12 @@ import pytest
 from labelmill import keywords, labeling_function
 from labelmill.apply import FunctionSet
 from labelmill.corpus import plan_corpus
+from labelmill.deadletters import MAX_FAULTS
 from labelmill.errors import CorpusError
 from labelmill.gold import GoldTable
 from labelmill.jobspec import JobSpec
-from labelmill.shardwork import MAX_FAULTS, ShardTask, stored_table, votes_of_shard, with_gold
+from labelmill.shardtask import ShardTask
+from labelmill.shardwork import stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
 from labelmill.tablefile import TableFile
 from labelmill.votes import LFInfo, LFTable, gold_array, lf_table, unpack_votes
@@ -67,6 +69,7 @@ class Setting:
 
     def task(self, **changes):
         values = {"reuse": True, "check_ids": True, "gold_digest": "", "table": TABLE, **changes}
+        values.setdefault("keys", tuple(lf.fingerprint for lf in values["table"].lfs))
         return ShardTask(job=self.job, schema=self.schema, output_uri=self.store.uri, **values)
 
     def functions(self):

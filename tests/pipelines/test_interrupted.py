@@ -67,6 +67,64 @@ def test_killed_run_publishes_nothing_and_the_rerun_resumes(make_job):
     assert read_manifest(Store.open(str(job.parent / "calm"))).digest == manifest.digest
 
 
+LOGGING = """
+import time
+from pathlib import Path
+from labelmill import keywords, labeling_function
+
+money = keywords("money", label="spam", words=["cash"])
+
+
+def log(name, batch):
+    if batch.num_rows == 100:  # a whole shard, not a slice of the plan's sample
+        with Path({log!r}).open("a") as file:
+            file.write(name + batch["id"][0].as_py() + "\\n")
+
+
+@labeling_function(batch=True)
+def kept(batch):
+    log("kept ", batch)
+    return [None] * batch.num_rows
+
+
+@labeling_function(batch=True)
+def edited(batch):
+    log("{label} ", batch)
+    time.sleep({seconds})
+    return ["{label}" if "lunch" in text else None for text in batch["text"].to_pylist()]
+"""
+
+
+def test_killed_refresh_goes_on_with_what_it_had_not_stored(make_job):
+    job = make_job(gates={"max_label_shift": 1.0, "max_gold_loss": 1.0})
+    log, lfs, out = job.parent / "log", job.parent / "lfs.py", job.parent / "out"
+    options = {"cwd": ROOT, "stdout": subprocess.DEVNULL}
+    lfs.write_text(LOGGING.format(log=str(log), label="ham", seconds=0))
+    subprocess.run(command(job), check=True, **options)
+    store = Store.open(str(out))
+    before = set(store.list("votes"))
+    assert len(log.read_text().split("\n")) == 7
+
+    lfs.write_text(LOGGING.format(log=str(log), label="spam", seconds=0.5))
+    process = subprocess.Popen(command(job), **options)
+    while len(stored := set(store.list("votes")) - before) == 0:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = log.read_text()
+    subprocess.run(command(job), check=True, **options)
+
+    manifest = read_manifest(store)
+    assert manifest.version == 2
+    assert stored <= {file.path for file in manifest.files_of("votes")}
+    lines = log.read_text().splitlines()
+    assert sum(line.startswith("kept") for line in lines) == 3
+    again = log.read_text().removeprefix(killed).splitlines()
+    assert len(again) == 3 - len(stored)
+    assert verify_version(store) == []
+
+
 def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(make_job):
     job = make_job()
     (job.parent / "lfs.py").write_text(SLOW.format(seconds=1))

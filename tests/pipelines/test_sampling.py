@@ -31,10 +31,10 @@ class TimedFunctions:
         clock = types.SimpleNamespace(perf_counter=lambda: self.now)
         monkeypatch.setattr(sampling, "time", clock)
 
-    def warm_up(self):
+    def warm_up(self, running):
         pass
 
-    def apply(self, batch, *, gold, ask, stops):
+    def apply(self, batch, *, gold, ask, stops, running):
         took, self.load = batch.num_rows * self.seconds + self.load, 0.0
         self.now += took
         self.slices.append(batch.column("n").to_pylist())

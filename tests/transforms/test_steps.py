@@ -20,7 +20,7 @@ from labelmill.votes import LFInfo, LFTable, pack_votes
 from labelmodel.errors import ParametersError
 from transforms import ApplyLabelingFunctions, CountVotePatterns, FitLabelModel, PredictLabels
 from transforms.fit import quarantined
-from transforms.fitting import fit_patterns, load_model
+from transforms.fitting import fit_patterns, read_fitted
 from transforms.patterns import (
     MergeBlocksFn,
     count_votes,
@@ -151,7 +151,7 @@ def test_labels_of_a_pipeline_equal_the_plain_functions():
     fit = fit_patterns(
         gather([to_block(count_votes(b), TABLE) for b in batches], TABLE), TABLE, ModelSpec()
     )
-    expected = load_model(fit, TABLE).predict_proba(count_votes(batches[0])).shape[1]
+    expected = read_fitted(fit.parameters, TABLE).predict_proba(count_votes(batches[0])).shape[1]
     with beam.Pipeline(runner="FnApiRunner") as p:
         votes = p | beam.Create(batches)
         fitted = votes | CountVotePatterns() | FitLabelModel(TABLE)
@@ -168,7 +168,9 @@ def test_fit_of_no_records_answers_with_the_class_balance(model):
     fit = fit_patterns(gather([], TABLE), TABLE, ModelSpec(name=model))
 
     balance = fit.analysis["model"]["class_balance"]
-    probs = load_model(fit, TABLE).predict_proba(count_votes(vote_batch(np.full((3, 1), -1))))
+    probs = read_fitted(fit.parameters, TABLE).predict_proba(
+        count_votes(vote_batch(np.full((3, 1), -1)))
+    )
 
     assert probs[0].tolist() == pytest.approx(balance)
     assert fit.analysis["totals"]["rows"] == 0
@@ -179,7 +181,7 @@ def test_model_of_other_functions_is_refused():
     other = LFTable((LFInfo("z", ""), *TABLE.lfs[1:]), TABLE.class_names)
 
     with pytest.raises(ParametersError, match="fitted to functions"):
-        load_model(fit, other)
+        read_fitted(fit.parameters, other)
 
 
 def test_quarantined_functions_keep_their_row_in_the_table_but_lose_their_votes():
