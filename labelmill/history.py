@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labelmill.errors import CorruptFileError
+from labelmill.errors import CorruptFileError, VersionNotFoundError
 from labelmill.manifest import Manifest
 from labelmill.store import Store
 from labelmill.versionchanges import VersionChanges, changes_between
@@ -53,7 +53,7 @@ def history(store: Store, last: int | None = None) -> list[VersionSummary]:
 
     Args:
         store: The data set.
-        last: Only so many, the latest; all by default.
+        last: Only so many, the latest, from 1; all by default.
 
     Returns:
         A summary of each. One whose manifest is damaged says so, and the next one has no changes.
@@ -62,22 +62,25 @@ def history(store: Store, last: int | None = None) -> list[VersionSummary]:
     first = 0 if last is None else max(len(numbers) - last, 0)
     numbers = numbers[max(first - 1, 0) :]  # with the one that the first is compared with
     with ThreadPoolExecutor(_THREADS) as threads:
-        read = list(threads.map(lambda number: _read(store, number), numbers))
-    summaries = [_summary(None, read[0], numbers[0])] if read else []
-    for (before, after), number in zip(itertools.pairwise(read), numbers[1:], strict=True):
-        summaries.append(_summary(before, after, number))
-    return summaries[1:] if first else summaries
+        manifests = threads.map(lambda number: _read(store, number), numbers)
+        read = [(n, m) for n, m in zip(numbers, manifests, strict=True) if m is not None]
+    summaries = [_summary(None, *read[0])] if read else []
+    for (_, before), after in itertools.pairwise(read):
+        summaries.append(_summary(before, *after))
+    return summaries if last is None else summaries[-last:]
 
 
-def _read(store: Store, number: int) -> Manifest | CorruptFileError:
+def _read(store: Store, number: int) -> Manifest | CorruptFileError | None:
     try:
         return read_manifest(store, number)
     except CorruptFileError as error:
         return error
+    except VersionNotFoundError:
+        return None  # a clean-up deleted it since it was listed
 
 
 def _summary(
-    before: Manifest | CorruptFileError | None, after: Manifest | CorruptFileError, number: int
+    before: Manifest | CorruptFileError | None, number: int, after: Manifest | CorruptFileError
 ) -> VersionSummary:
     if isinstance(after, CorruptFileError):
         return VersionSummary(number, damaged=str(after))
