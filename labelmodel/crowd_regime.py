@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, logit
 
-from labelmodel.arrays import FloatArray, HashArray, IntArray, softmax
+from labelmodel.arrays import FloatArray, IntArray, softmax
 from labelmodel.blocks import clamp_gold, effective_votes, sum_over_votes, vote_shares
-from labelmodel.fixedpoint import quantize, to_float
+from labelmodel.fixedpoint import exact_sum, exact_sum_to_float, quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
 from labelmodel.state import Parameters, Statistics
@@ -24,9 +24,7 @@ MODEL_SHARE = 0.75
 PSEUDO_VOTES = 20.0
 PSEUDO_RIGHT = 12.0
 OWN_PRIOR_VOTES = 2.0
-LEFT_OUT_VOTES = 500_000
 LEFT_OUT_BLOCK = 1 << 16
-LOG_LIKELIHOOD_ONE = 1 << 20
 MIN_LOG_LIKELIHOOD = -50.0
 
 
@@ -168,27 +166,24 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
 def left_out_counts(covered: PatternTable, params: Parameters) -> Statistics:
     """Log-likelihood of each vote given the others on its record, for each rho (step 8).
 
-    Above half a million votes, the records whose row hash is smallest stand for all.
+    Above `SAMPLED_PATTERNS` patterns, the records of those of the smallest row hashes stand for
+    all.
 
     Returns
     -------
     Statistics
-        `left_out` int64[10], in units of 2**-20.
+        `left_out` int64[10, 2], an `exact_sum` for each rho.
     """
-    total = np.zeros(len(RHO_GRID), dtype=np.int64)
-    chosen = covered.take((covered.n_votes > 1) & _sampled(covered.row_hash(), params))
+    total = np.zeros((len(RHO_GRID), 2), dtype=np.int64)
+    sampled = covered.n_votes > 1
+    if params.last_sampled is not None:
+        sampled &= covered.row_hash() <= np.uint64(params.last_sampled)
+    chosen = covered.take(sampled)
     step = max(LEFT_OUT_BLOCK // params.n_classes, 1)
     for begin_row in range(0, len(chosen), step):
         block = chosen.take(np.arange(begin_row, min(begin_row + step, len(chosen))))
         total += _left_out_block(block, params)
     return Statistics("rho", {"left_out": total})
-
-
-def _sampled(hashes: HashArray, params: Parameters) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    share = min(1.0, LEFT_OUT_VOTES / max(params.total_votes, 1))
-    if share == 1.0:
-        return np.ones(len(hashes), dtype=np.bool_)
-    return hashes < np.uint64(int(share * 2.0**64))
 
 
 def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
@@ -207,18 +202,18 @@ def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
         counts = np.where(weight == 1.0, counts, 0)
         left = effective_votes(block, params.source_weights)[rows] - weight
         dependent = np.maximum(left - 1.0, 0.0)
-    total = np.zeros(len(RHO_GRID), dtype=np.int64)
+    total = np.zeros((len(RHO_GRID), 2), dtype=np.int64)
     for position, rho in enumerate(RHO_GRID):
         expected = softmax(others / (1.0 + rho * dependent[:, None])) * vote_given_class
         # One vote can be all but impossible; the bound keeps the sum within 64 bits.
         logs = np.log(np.maximum(expected.sum(axis=1), np.exp(MIN_LOG_LIKELIHOOD)))
-        total[position] = (np.rint(logs * LOG_LIKELIHOOD_ONE).astype(np.int64) * counts).sum()
+        total[position] = exact_sum(logs, counts)
     return total
 
 
 def choose_rho(statistics: Statistics, params: Parameters) -> Parameters:
     """Parameters with the rho of the largest left-out likelihood, the smallest of equals."""
-    best = int(np.argmax(statistics.sums["left_out"]))
+    best = int(np.argmax([exact_sum_to_float(total) for total in statistics.sums["left_out"]]))
     return replace(
         params, rho=RHO_GRID[best], stage="report", previous=None, vote_mass=None, source_mass=None
     )

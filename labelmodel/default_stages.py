@@ -25,7 +25,7 @@ from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
 from labelmodel.patterns import PatternTable
 from labelmodel.start import choose_regime, start_counts, uncovered_gold
-from labelmodel.state import Parameters, Statistics
+from labelmodel.state import SAMPLED_PATTERNS, Parameters, Statistics
 
 MAX_STAGES = 2 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
 
@@ -169,6 +169,13 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     return following
 
 
+def _last_sampled(statistics: Statistics) -> int | None:
+    """Largest of the hashes that make a sample, or None where there are no more than it holds."""
+    hashes = statistics.hashes
+    few = hashes is None or len(hashes) <= SAMPLED_PATTERNS
+    return None if few or hashes is None else int(hashes[SAMPLED_PATTERNS - 1])
+
+
 def _begin(statistics: Statistics, params: Parameters) -> Parameters:
     sums = statistics.sums
     records = int(sums["records"][0])
@@ -177,7 +184,7 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
         params = replace(
             params,
             n_covered=records,
-            total_votes=int(sums["votes"].sum()),
+            last_sampled=_last_sampled(statistics),
             gold=params.gold if statistics.gold is None else statistics.gold,
             warnings=_start_warnings(statistics, params),
         )

@@ -8,10 +8,10 @@ from scipy.special import digamma
 from labelmodel.arrays import FloatArray, row_sum
 from labelmodel.em import by_class
 from labelmodel.em_state import EMState, EMTerms
-from labelmodel.errors import VotesError
 from labelmodel.ibcc import IBCC, log_gamma_gain
 from labelmodel.patterns import PatternTable
 from labelmodel.rowhash import splitmix64
+from labelmodel.validation import check_above_zero, check_seed
 
 
 class EBCC(IBCC):
@@ -55,7 +55,7 @@ class EBCC(IBCC):
         prior_wrong: float = 1.0,
         prior_class: float = 1.0,
         class_balance: FloatArray | str | None = None,
-        max_iter: int = 500,
+        max_iter: int = 200,
         tol: float = 1e-6,
         random_state: int = 0,
     ) -> None:
@@ -74,11 +74,8 @@ class EBCC(IBCC):
 
     def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
         """State before any statistics."""
-        if self.n_subtypes < 1 or not self.prior_subtype > 0.0:
-            raise VotesError(
-                f"n_subtypes={self.n_subtypes}, prior_subtype={self.prior_subtype}: "
-                "need one subtype or more and a positive prior"
-            )
+        check_above_zero(n_subtypes=self.n_subtypes, prior_subtype=self.prior_subtype)
+        check_seed(self.random_state)
         return super().initial_state(n_lfs, n_classes)
 
     def _start(self, covered: PatternTable, shares: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from labelmodel.fixedpoint import check_record_count, exact_sum, exact_sum_to_fl
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
+from labelmodel.validation import check_at_least_zero
 from labelmodel.vote_sums import (
     exact_by_lf,
     joined,
@@ -119,6 +120,7 @@ class GLAD(StagedModel[GLADState]):
 
     def initial_state(self, n_lfs: int, n_classes: int) -> GLADState:
         """Abilities at the mean of their prior."""
+        check_at_least_zero(max_iter=self.max_iter)
         return GLADState(
             stage="em",
             n_lfs=n_lfs,

@@ -8,7 +8,7 @@ from scipy.special import digamma, gammaln
 from labelmodel.arrays import FloatArray
 from labelmodel.em import EMModel
 from labelmodel.em_state import EMState, EMTerms
-from labelmodel.errors import VotesError
+from labelmodel.validation import check_above_zero
 
 
 class IBCC(EMModel):
@@ -60,9 +60,11 @@ class IBCC(EMModel):
 
     def initial_state(self, n_lfs: int, n_classes: int) -> EMState:
         """State before any statistics."""
-        for name in ("prior_right", "prior_wrong", "prior_class"):
-            if not getattr(self, name) > 0.0:
-                raise VotesError(f"{name}={getattr(self, name)} must be positive")
+        check_above_zero(
+            prior_right=self.prior_right,
+            prior_wrong=self.prior_wrong,
+            prior_class=self.prior_class,
+        )
         return super().initial_state(n_lfs, n_classes)
 
     def _maximise(self, vote_mass: FloatArray, cell_mass: FloatArray, state: EMState) -> EMTerms:

@@ -17,6 +17,7 @@ from labelmodel.fixedpoint import check_record_count, exact_sum, quantize, to_fl
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
+from labelmodel.validation import check_above_zero, check_seed
 from labelmodel.vote_sums import (
     exact_by_vote,
     joined,
@@ -159,8 +160,9 @@ class MACE(StagedModel[MACEState]):
         """
         if self.method not in ("vb", "em"):
             raise VotesError(f"method={self.method!r} is neither 'vb' nor 'em'")
-        if self.n_restarts < 1:
-            raise VotesError(f"n_restarts={self.n_restarts} must be at least 1")
+        check_above_zero(n_restarts=self.n_restarts, max_iter=self.max_iter)
+        check_above_zero(alpha=self.alpha, beta=self.beta)
+        check_seed(self.random_state)
         rng = np.random.default_rng(self.random_state)
         behaviour = 1.0 + NOISE * rng.random((self.n_restarts, n_lfs, 2))
         strategy = 1.0 + NOISE * rng.random((self.n_restarts, n_lfs, n_classes))

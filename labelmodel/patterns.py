@@ -22,7 +22,13 @@ from labelmodel.arrays import (
 from labelmodel.errors import VotesError
 from labelmodel.grouping import group_rows
 from labelmodel.rowhash import hash_rows, vote_codes
-from labelmodel.validation import check_votes, checked_counts, checked_gold, checked_indptr
+from labelmodel.validation import (
+    check_votes,
+    checked_counts,
+    checked_gold,
+    checked_indptr,
+    whole_numbers,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +253,7 @@ def count_patterns_with_inverse(
     inverse : int64[n]
         Position in `table` of the pattern of each row.
     """
+    lfs, labels = whole_numbers("LFs", lfs), whole_numbers("classes", labels)
     pointers = checked_indptr(indptr, lfs, labels)
     n = len(pointers) - 1
     check_votes(pointers, lfs, labels, n_lfs=n_lfs, n_classes=n_classes)

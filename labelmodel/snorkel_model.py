@@ -19,7 +19,7 @@ from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
-from labelmodel.validation import checked_precisions
+from labelmodel.validation import check_at_least_zero, checked_precisions
 from labelmodel.vote_sums import sum_rows
 
 DIVERGED = "the gradient descent diverged, so prec_init alone answers; give a smaller lr"
@@ -136,7 +136,11 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
             Parameters that do not fit the votes, or moments that do not fit in memory.
         """
         check_moments_fit(n_lfs, n_classes)
-        checked_precisions(self.prec_init, n_lfs)
+        if np.isnan(checked_precisions(self.prec_init, n_lfs)).any():
+            raise VotesError("prec_init must be known of every LF")
+        check_at_least_zero(n_epochs=self.n_epochs, lr=self.lr, l2=self.l2)
+        if self.mu_eps is not None and not 0.0 < self.mu_eps < 0.5:
+            raise VotesError(f"mu_eps={self.mu_eps} must be between 0 and .5")
         for name, known in (("optimizer", OPTIMIZERS), ("lr_scheduler", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise VotesError(f"{name}={getattr(self, name)!r} is none of {', '.join(known)}")

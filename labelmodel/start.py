@@ -8,7 +8,7 @@ from labelmodel.arrays import BoolArray, FloatArray, IntArray
 from labelmodel.blocks import class_votes, majority_winners, vote_counts
 from labelmodel.fixedpoint import quantize
 from labelmodel.patterns import PatternTable, count_patterns
-from labelmodel.state import Regime, Statistics
+from labelmodel.state import Regime, Statistics, smallest_hashes
 
 MIN_CROWD = 8.0
 MULTI_CLASS_SHARE = 0.95
@@ -44,9 +44,10 @@ def start_counts(
         "majority": (weighted * covered.counts[:, None]).sum(axis=0),
         "gold_uncovered": gold_uncovered,
     }
+    hashes = smallest_hashes([covered.row_hash()[covered.n_votes > 1]])
     judged = covered.take(covered.gold >= 0)
     if not len(judged):
-        return Statistics("start", sums)
+        return Statistics("start", sums, hashes=hashes)
     # Gold for scoring must not travel into the model with the gold for fitting.
     gold = count_patterns(
         judged.indptr,
@@ -57,7 +58,7 @@ def start_counts(
         gold=judged.gold,
         counts=judged.counts,
     )
-    return Statistics("start", sums, gold)
+    return Statistics("start", sums, gold, hashes=hashes)
 
 
 def uncovered_gold(table: PatternTable) -> IntArray:

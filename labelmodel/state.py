@@ -6,7 +6,7 @@ default model, whose chain of stages is in `default_stages`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import add
@@ -31,6 +31,8 @@ Regime = Literal["lf", "crowd"]
 Dependence = Literal["near_duplicates"]
 
 ABSTAIN_WEIGHT = 0.25
+SAMPLED_PATTERNS = 50_000
+"""Patterns of several votes on which rho is chosen at most."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,15 @@ class Statistics:
         Patterns of the records with gold for the fit, gathered at stage "start".
     pairs : scipy.sparse.csr_matrix of int64[m * k, m * k] or None
         `dependence.pair_counts` at stage "start", where near-duplicates are looked for.
+    hashes : uint64[h] or None
+        `smallest_hashes` of the patterns with several votes, at stage "start".
     """
 
     stage: str
     sums: Mapping[str, IntArray] = field(default_factory=dict)
     gold: PatternTable | None = None
     pairs: sparse.csr_matrix | None = None
+    hashes: HashArray | None = None
 
     def __add__(self, other: Statistics) -> Statistics:
         """Statistics of both blocks together.
@@ -78,7 +83,13 @@ class Statistics:
             sums,
             merge_patterns(tables) if tables else None,
             reduce(add, pairs) if pairs else None,
+            smallest_hashes([h for h in (self.hashes, other.hashes) if h is not None]),
         )
+
+
+def smallest_hashes(found: Sequence[HashArray]) -> HashArray | None:
+    """The smallest distinct hashes of all, one more than `SAMPLED_PATTERNS`; None of nothing."""
+    return np.unique(np.concatenate(found))[: SAMPLED_PATTERNS + 1] if found else None
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,8 @@ class Parameters:
         Crowd regime: dependence between votes on one record.
     n_covered : int
         Records with a vote.
+    last_sampled : int or None
+        Crowd regime: largest row hash of the patterns that rho is chosen on; None for all.
     gold : PatternTable
         Patterns of the records with gold, which the final posteriors take in.
     dependence : {"near_duplicates"} or None
@@ -164,7 +177,7 @@ class Parameters:
     source_mass: FloatArray | None = None
     rho: float = 0.0
     n_covered: int = 0
-    total_votes: int = 0
+    last_sampled: int | None = None
     lf_precision: FloatArray | None = None
     warnings: tuple[str, ...] = ()
     fallback: str | None = None

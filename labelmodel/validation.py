@@ -12,6 +12,32 @@ from labelmodel.errors import VotesError
 MAX_CLASSES = 32_767
 
 
+def whole_numbers(name: str, values: AnyArray, *, unknown: int | None = None) -> IntArray:
+    """Whole numbers as int64, of any numeric dtype.
+
+    Parameters
+    ----------
+    name : str
+        What they are, for messages.
+    values : array
+    unknown : int, optional
+        What NaN and None stand for; refused by default.
+    """
+    array = np.asarray(values)
+    if array.dtype == object and unknown is not None:
+        array = np.array([np.nan if value is None else value for value in array.ravel()])
+    if array.dtype.kind in "iub":
+        return array.astype(np.int64)
+    if array.dtype.kind != "f":
+        raise VotesError(f"{name} must be whole numbers, not {array.dtype}")
+    if unknown is not None:
+        array = np.where(np.isnan(array), unknown, array)
+    odd = ~np.isfinite(array) | (array != np.rint(array))
+    if odd.any():
+        raise VotesError(f"{name} must be whole numbers, found {array[odd][0]}")
+    return array.astype(np.int64)
+
+
 def checked_indptr(indptr: AnyArray, lfs: AnyArray, labels: AnyArray) -> IntArray:
     """Row pointers as int64[n + 1], after a check that they fit the votes."""
     pointers = np.asarray(indptr).astype(np.int64)
@@ -55,10 +81,10 @@ def check_votes(
 
 
 def checked_gold(name: str, gold: AnyArray | None, n: int, n_classes: int) -> LabelArray:
-    """Hand labels as int16[n], all -1 where there are none."""
+    """Hand labels as int16[n], -1 where there are none, as NaN and None say too."""
     if gold is None:
         return np.full(n, -1, dtype=np.int16)
-    values = np.asarray(gold)
+    values = whole_numbers(name, gold, unknown=-1)
     if values.shape != (n,):
         raise VotesError(f"{name} has shape {values.shape} for {n} rows")
     if n and (values.min() < -1 or values.max() >= n_classes):
@@ -73,29 +99,48 @@ def checked_counts(counts: AnyArray | None, n: int) -> IntArray:
     """Records per row as int64[n], 1 by default."""
     if counts is None:
         return np.ones(n, dtype=np.int64)
-    values = np.asarray(counts)
+    values = whole_numbers("counts", counts)
     if values.shape != (n,):
         raise VotesError(f"counts has shape {values.shape} for {n} rows")
     if n and values.min() < 1:
         raise VotesError(f"counts must be at least 1, found {values.min()}")
-    return values.astype(np.int64)
+    return values
 
 
 def check_at_least_zero(**parameters: float) -> None:
-    """Raise `VotesError` for a parameter that is negative or no number."""
+    """Raise `VotesError` for a parameter that is negative, infinite or no number."""
     for name, value in parameters.items():
-        if not value >= 0:
-            raise VotesError(f"{name}={value} must be zero or more")
+        if not (_is_number(value) and 0 <= value < np.inf):
+            raise VotesError(f"{name}={value!r} must be zero or more")
+
+
+def check_above_zero(**parameters: float) -> None:
+    """Raise `VotesError` for a parameter that is zero, negative, infinite or no number."""
+    for name, value in parameters.items():
+        if not (_is_number(value) and 0 < value < np.inf):
+            raise VotesError(f"{name}={value!r} must be above zero")
+
+
+def check_seed(random_state: object) -> None:
+    """Raise `VotesError` for what is no seed."""
+    if not (isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32):
+        raise VotesError(f"{random_state=} must be a whole number from 0 to 2**32 - 1")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def checked_precisions(prec_init: AnyArray | Sequence[float] | float, n_lfs: int) -> FloatArray:
-    """One precision for each LF as float64[m], from one number or m."""
+    """One precision for each LF as float64[m], from one number or m; NaN where it is unknown."""
     precision = np.asarray(prec_init, dtype=np.float64)
     if precision.shape not in ((), (n_lfs,)):
         raise VotesError(
             f"prec_init has shape {precision.shape}; give one number, or one for each of "
             f"the {n_lfs} LFs"
         )
+    if not (np.isnan(precision) | ((precision > 0.0) & (precision < 1.0))).all():
+        raise VotesError(f"prec_init must be between 0 and 1, got {prec_init!r}")
     return np.broadcast_to(precision, (n_lfs,))
 
 
@@ -104,7 +149,9 @@ def checked_balance(class_balance: AnyArray | str, n_classes: int) -> FloatArray
     if isinstance(class_balance, str):
         raise VotesError(f"{class_balance=} is not one that this model knows; give the numbers")
     balance = np.asarray(class_balance, dtype=np.float64)
-    if balance.shape != (n_classes,) or not (balance >= 0.0).all() or not balance.sum() > 0.0:
+    if balance.shape != (n_classes,) or not (
+        np.isfinite(balance).all() and (balance >= 0.0).all() and balance.sum() > 0.0
+    ):
         raise VotesError(f"class_balance must be {n_classes} non-negative numbers, got {balance}")
     normalised: FloatArray = balance / balance.sum()
     return normalised

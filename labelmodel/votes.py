@@ -10,6 +10,7 @@ from scipy import sparse
 from labelmodel.arrays import AnyArray, IntArray
 from labelmodel.errors import VotesError
 from labelmodel.patterns import PatternTable, count_patterns_with_inverse
+from labelmodel.validation import whole_numbers
 
 ABSTAIN = -1
 
@@ -65,8 +66,9 @@ def from_dense_with_inverse(
     """Count as `from_dense` does, and give the pattern of each row, int64[n]."""
     indptr, lfs, labels, n_lfs = _sparse_votes(votes)
     if n_classes is None:
-        seen = [values for values in (labels, gold, eval_gold) if values is not None]
-        n_classes = max((int(np.max(values)) for values in seen if len(values)), default=-1) + 1
+        judged = [whole_numbers("gold", g, unknown=-1) for g in (gold, eval_gold) if g is not None]
+        seen = [labels, *judged]
+        n_classes = max((int(values.max()) for values in seen if len(values)), default=-1) + 1
         n_classes = max(n_classes, 1)
     return count_patterns_with_inverse(
         indptr,
@@ -125,10 +127,7 @@ def _sparse_votes(votes: VoteMatrix) -> tuple[IntArray, AnyArray, AnyArray, int]
     if sparse.issparse(votes):
         generic: Any = votes  # scipy's abstract sparse type lacks tocsr
         matrix = generic.tocsr(copy=True)
-        if matrix.dtype.kind not in "iu":
-            if not np.array_equal(matrix.data, np.rint(matrix.data)):
-                raise VotesError("sparse votes must store class + 1 as whole numbers")
-            matrix = matrix.astype(np.int64)
+        matrix.data = whole_numbers("sparse votes (class + 1)", matrix.data)
         matrix.sum_duplicates()
         matrix.eliminate_zeros()
         return (
@@ -141,9 +140,7 @@ def _sparse_votes(votes: VoteMatrix) -> tuple[IntArray, AnyArray, AnyArray, int]
     if dense.ndim != 2:
         raise VotesError(f"votes must be a matrix of records x LFs, not of shape {dense.shape}")
     if dense.dtype.kind not in "iu":
-        if dense.dtype.kind != "f" or not np.array_equal(dense, np.rint(dense)):
-            raise VotesError(f"votes must be integers with -1 for abstain, not {dense.dtype}")
-        dense = dense.astype(np.int64)
+        dense = whole_numbers("votes (-1 for abstain)", dense)
     if dense.size and dense.min() < ABSTAIN:
         raise VotesError(f"vote {dense.min()} is neither a class nor -1 (abstain)")
     rows, lfs = np.nonzero(dense != ABSTAIN)

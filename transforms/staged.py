@@ -14,6 +14,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
+from labelmill.errors import JobSpecError
 from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFTable
 from labelmodel.staged import StagedModel, blocks_of
@@ -22,6 +23,9 @@ from transforms.elements import FitPlan, FitResult, FitStage
 from transforms.fitting import read_fitted, result_of
 from transforms.looking import Looked, look_at
 from transforms.patterns import from_block
+
+MAX_STAGES = 250
+"""Stages of a fit that a job graph may hold: each adds some 15 kB to it."""
 
 Sum = Any  # Statistics or Looked: whatever has an exact `+`
 
@@ -46,7 +50,16 @@ def fit_in_stages(
 
     Returns:
         PCollection of one `FitResult`, or of none without `in_stages`.
+
+    Raises:
+        JobSpecError: The model may need more stages than a graph holds.
     """
+    if model.max_stages > MAX_STAGES:
+        raise JobSpecError(
+            f"model: {spec.name} may need {model.max_stages} steps, and a fit whose patterns stay "
+            f"on all workers has at most {MAX_STAGES}; lower model.options.max_iter, or raise "
+            "model.gather_patterns"
+        )
     stage = once | "Begin" >> beam.Map(_begin, plan, model, table).with_output_types(FitStage)
     for number in range(model.max_stages):
         state = beam.pvalue.AsSingleton(stage)

@@ -86,9 +86,12 @@ def test_stages_give_the_bits_of_a_gathered_fit(kind, model):
         assert_that(fitted | beam.Map(lambda fit: fit.to_dict()), equal_to([expected.to_dict()]))
 
 
-def test_graph_of_many_stages_and_functions_stays_small():
-    table = LFTable(tuple(LFInfo(f"function{n}", "0" * 16) for n in range(5000)), CLASSES)
-    model = ModelSpec(name="dawid_skene", options={"max_iter": 100})
+@pytest.mark.parametrize("name", MODELS)
+def test_graph_of_many_stages_and_functions_stays_small(name):
+    classes = CLASSES[:2] if name == "triplets" else CLASSES
+    n_lfs = 200 if name in ("triplets", "snorkel") else 5000
+    table = LFTable(tuple(LFInfo(f"function{n}", "0" * 16) for n in range(n_lfs)), classes)
+    model = ModelSpec(name=name)
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     blocks = (
         pipeline | beam.Create([0]) | beam.FlatMap(lambda _: []).with_output_types(pa.RecordBatch)
@@ -96,6 +99,16 @@ def test_graph_of_many_stages_and_functions_stays_small():
     _ = blocks | FitLabelModel(table, model)
 
     assert len(pipeline.to_runner_api().SerializeToString()) < 5_000_000
+
+
+def test_model_of_more_stages_than_a_graph_holds_is_refused():
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
+    blocks = (
+        pipeline | beam.Create([0]) | beam.FlatMap(lambda _: []).with_output_types(pa.RecordBatch)
+    )
+    model = ModelSpec(name="dawid_skene", options={"max_iter": 1000})
+    with pytest.raises(JobSpecError, match=r"lower model\.options\.max_iter"):
+        _ = blocks | FitLabelModel(table_of(2), model)
 
 
 def test_graph_has_no_stages_where_patterns_are_sure_to_be_few():
