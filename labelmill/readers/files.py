@@ -26,6 +26,11 @@ _STRONG_KEYS = ("generation", "etag", "ETag", "md5Hash", "content_md5", "crc32c"
 _TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "modified")
 
 
+# Not all that the clients of stores raise is an OSError.
+_CLIENTS = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, pa.ArrowException)
+
+
 def resolve(uri: str, storage_options: StorageOptions = None) -> tuple[AbstractFileSystem, str]:
     """The file system of a URI, with its listing cache off, and the path on it.
 
@@ -125,14 +130,23 @@ def reading(uri: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise CorpusReadError(f"{uri} vanished since it was planned; run again") from error
-    except (OSError, EOFError, lzma.LZMAError, pa.ArrowException) as error:
+    except Exception as error:
+        if not _is_unreadable(error):
+            raise
         raise CorpusReadError(f"{uri} cannot be read: {error}") from error
 
 
 @contextmanager
-def planning(uri: str) -> Iterator[None]:
+def planning(uri: str, verb: str = "read") -> Iterator[None]:
     """Turn errors of storage, decompression and Parquet into `CorpusError` naming the file."""
     try:
         yield
-    except (OSError, EOFError, lzma.LZMAError, pa.ArrowException) as error:
-        raise CorpusError(f"{uri} cannot be read: {error}") from error
+    except Exception as error:
+        if not _is_unreadable(error):
+            raise
+        raise CorpusError(f"{uri} cannot be {verb}: {error}") from error
+
+
+def _is_unreadable(error: Exception) -> bool:
+    package = type(error).__module__.partition(".")[0]
+    return isinstance(error, _UNREADABLE) or package in _CLIENTS

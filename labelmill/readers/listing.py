@@ -18,6 +18,7 @@ from labelmill.readers.files import (
     StorageOptions,
     fingerprint,
     full_uri,
+    planning,
     resolve,
 )
 
@@ -85,10 +86,8 @@ def list_files(
     warnings: list[str] = []
     for uri in several:
         fs, path = resolve(uri, storage_options)
-        try:
+        with planning(f"input uri {uri}", "listed"):
             entries, base, recursive = _list(fs, path)
-        except OSError as error:
-            raise CorpusError(f"input uri {uri} cannot be listed: {error}") from error
         if recursive and file_format is None:
             known = {p: info for p, info in entries.items() if _format_of(p)[0]}
             if skipped := sorted(set(entries) - set(known)):

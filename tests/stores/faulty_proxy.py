@@ -97,8 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.hold(self.command)
         if fault == "reset":
             return self._reset()
-        if fault == "503":
-            return self._send(503, [("Retry-After", "0")], b"")
+        if fault.isdigit():
+            return self._send(int(fault), [("Retry-After", "0")], b"")
         if fault == "delay":
             time.sleep(DELAY_SECONDS)
         upstream = HTTPConnection("127.0.0.1", self.server.target, timeout=60)

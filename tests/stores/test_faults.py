@@ -8,6 +8,11 @@ import pytest
 from azure.storage.blob._shared.policies_async import ExponentialRetry
 from faulty_proxy import FAULTS, FaultyProxy, faulty_proxy
 
+from labelmill import store as store_module
+from labelmill.corpus import plan_corpus
+from labelmill.errors import CorpusError, StoreError
+from labelmill.store import Store
+
 
 @pytest.fixture
 def through_proxy(server, monkeypatch):
@@ -40,3 +45,24 @@ def test_every_object_arrives_whole(store, through_proxy):
         store.delete(name)
     assert len(store.list("a")) == 0
     assert set(through_proxy.seen) == {*FAULTS, "none"}
+
+
+@pytest.fixture
+def refusing(server, monkeypatch):
+    """Let each server in turn refuse whatever it is asked."""
+    with faulty_proxy(FaultyProxy(server.port, rate=1, faults=("403",))) as proxy:
+        for name, value in server.through(proxy.port).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(store_module, "RETRY_DELAYS", (0.0,))
+        yield server.uri
+
+
+def test_corpus_that_may_not_be_read_is_an_error_that_names_it(refusing):
+    with pytest.raises(CorpusError, match=f"{refusing}/corpus.* cannot be listed"):
+        plan_corpus(f"{refusing}/corpus/*.jsonl", columns=["text"], id_column="id")
+
+
+@pytest.mark.parametrize("operation", ["get", "list", "size"])
+def test_store_that_refuses_is_an_error_that_names_it(refusing, operation):
+    with pytest.raises(StoreError, match=f"{refusing}/x"):
+        getattr(Store.open(refusing), operation)("x")

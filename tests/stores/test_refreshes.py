@@ -46,7 +46,7 @@ def test_of_eight_refreshes_at_once_one_publishes_and_nothing_is_lost(tmp_path, 
     before = labels_of(places.output)
     refreshes = [
         subprocess.Popen(
-            command(job, "--set", f"gold.seed={n}", "--set", "gold.fit=0.5"), cwd=ROOT,
+            command(job, "--set", f"model.random_state={n + 1}"), cwd=ROOT,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for n in range(COMMITTERS)
