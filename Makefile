@@ -47,6 +47,7 @@ bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared 
 	@$(BIN)/python benchmarks/functions.py
 	@$(BIN)/python -m benchmarks.fit
 	@$(BIN)/python -m benchmarks.quality
+	@$(BIN)/python -m benchmarks.refresh
 
 .PHONY: docs
 docs: $(VENV)/.ready ## write the generated part of docs/

@@ -170,9 +170,11 @@ def test_function_that_begins_to_fail_counts_as_silent():
 
 
 def test_too_many_failing_functions_stop():
+    gates = {"max_failing_functions": 0.5}
     failing = summary_of(quarantined=["a", "b"])
-    assert stopped(counts_of(), summary=failing) == ["failing_functions"]
-    assert stopped(counts_of(), summary=summary_of(quarantined=["a"])) == []
+    assert stopped(counts_of(), summary=failing, gates=gates) == ["failing_functions"]
+    assert stopped(counts_of(), summary=summary_of(quarantined=["a"]), gates=gates) == []
+    assert stopped(counts_of(), summary=failing) == []
 
 
 @pytest.mark.parametrize(("right", "names"), [(70, []), (60, ["gold_accuracy"])])
