@@ -43,8 +43,8 @@ lint: $(VENV)/.ready ## check style and types
 
 .PHONY: bench
 bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared data is there
-	@$(BIN)/python benchmarks/throughput.py
-	@$(BIN)/python benchmarks/functions.py
+	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.functions
 	@$(BIN)/python -m benchmarks.fit
 	@$(BIN)/python -m benchmarks.quality
 	@$(BIN)/python -m benchmarks.refresh

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from comparison import snorkel_python
-from throughput import DATA, REGEXES, ROOT, enlarge
 
+from benchmarks.others import side_python
+from benchmarks.throughput import DATA, REGEXES, ROOT, enlarge
 from labelmill import keywords, regex
 from labelmill.apply import FunctionSet
 from labelmill.labeling import Matcher
@@ -110,12 +110,11 @@ def snorkel(folder: Path, texts: pa.Table, patterns: list[str], bodies: list[str
         "texts": str(folder / "sample.parquet"),
         "patterns": patterns,
         "bodies": bodies,
-        "sets": {},
         "result": str(folder / "result.json"),
     }
     side = Path(__file__).with_name("snorkel_side.py")
     subprocess.run(
-        [snorkel_python(), str(side)],
+        [side_python("snorkel"), str(side)],
         input=json.dumps(task), text=True, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return json.loads((folder / "result.json").read_text())
