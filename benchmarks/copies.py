@@ -67,6 +67,16 @@ def copied_crowd(noise: float = 0.0, seed: int = 0, copies: int = 8, n: int = 60
     return np.hstack([votes, noisy_copies(rng, shared, copies, noise, 3)]), gold, 3
 
 
+def copied_crowd_apart(noise: float = 0.0, seed: int = 0, copies: int = 8, n: int = 600) -> Case:
+    """The annotators of `copied_crowd`, but each copy was asked a half of the tasks of its own."""
+    rng = np.random.default_rng(seed)
+    votes, gold, k = copied_crowd(0.0, seed, 0, n)
+    shared = np.where(rng.random(n) < 0.4, gold, rng.integers(0, k, n))
+    shared = noisy_copies(rng, shared, copies, noise, k)
+    shared[rng.random(shared.shape) < 0.5] = -1
+    return np.hstack([votes, shared]), gold, k
+
+
 def believing_scores(votes: np.ndarray, gold: np.ndarray, n_classes: int) -> Scores:
     """Score the default model that takes every source as its own."""
     model = LabelModel(n_classes, dependence=None).fit(votes)
@@ -104,7 +114,7 @@ def report_on_sets(folder: Path) -> Iterator[str]:
 def report() -> Iterator[str]:
     yield "| case | noise | off | on | one copy |"
     yield "|---|---|---|---|---|"
-    for case in (outnumbered, outnumbered_functions, copied_crowd):
+    for case in (outnumbered, outnumbered_functions, copied_crowd, copied_crowd_apart):
         for noise in (0.0, 0.02):
             found = [
                 (

@@ -31,7 +31,7 @@ class LabelModelProtocol(Protocol):
     def predict_proba(self, votes: Votes) -> FloatArray:
         """Probability of each class."""
 
-    def predict(self, votes: Votes) -> IntArray:
+    def predict(self, votes: Votes) -> AnyArray:
         """Most probable class."""
 
 
@@ -81,7 +81,8 @@ class BaseLabelModel(Estimator, ABC):
         votes : PatternTable, int[n, m] with -1 for abstain, scipy sparse [n, m] of class + 1, \
                 or a long table with columns `task`, `worker` and `label` (`frames.from_frame`)
         gold : int[n] or mapping, optional
-            Hand labels of a random sample, -1 for unknown; beside a long table, label by task.
+            Hand labels of a random sample, -1 for unknown; beside a long table, label by task,
+            missing for unknown: a dict or a pandas Series. Its labels are classes, voted or not.
             A PatternTable brings its own.
 
         Returns
@@ -96,7 +97,7 @@ class BaseLabelModel(Estimator, ABC):
         """
         workers = classes = None
         if is_frame(votes):
-            long = from_frame(votes)
+            long = from_frame(votes, gold=gold)
             workers, classes = long.workers, long.classes
             if self.n_classes not in (None, len(classes)):
                 raise VotesError(
@@ -140,12 +141,14 @@ class BaseLabelModel(Estimator, ABC):
         result: FloatArray = self._posteriors(self._checked(table))[inverse]
         return result
 
-    def predict(self, votes: Votes) -> IntArray:
-        """Most probable class, int64[P] or int64[n].
+    def predict(self, votes: Votes) -> AnyArray:
+        """Most probable class: int64[P] or int64[n], or of a long table entries of `classes_` [n].
 
-        Ties within 1e-6 go to the class of the larger class balance, then to the first.
+        Tasks of a long table ascend, as in `predict_proba`. Ties within 1e-6 go to the class of
+        the larger class balance, then to the first.
         """
-        return break_ties(self.predict_proba(votes), self.class_balance_)
+        winners = break_ties(self.predict_proba(votes), self.class_balance_)
+        return self.classes_[winners] if is_frame(votes) else winners
 
     def _table(self, votes: Votes, gold: Gold | None, n_classes: int | None) -> PatternTable:
         if isinstance(votes, PatternTable):

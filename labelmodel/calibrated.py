@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from labelmodel.arrays import FloatArray, IntArray
-from labelmodel.base import BaseLabelModel, fitted_copy
+from labelmodel.base import BaseLabelModel, Gold, fitted_copy
 from labelmodel.calibration import CALIBRATORS, Calibrator, Identity
 from labelmodel.errors import VotesError
 from labelmodel.estimator import clone
@@ -16,6 +16,7 @@ from labelmodel.label_model import LabelModel
 from labelmodel.metrics import record_losses
 from labelmodel.patterns import PatternTable
 from labelmodel.plain_data import Plain, to_plain, value_from_plain
+from labelmodel.votes import Votes
 
 MIN_GOLD_TO_CALIBRATE = 20
 OWN_PARAMS = ("method", "n_folds", "random_state")
@@ -82,6 +83,11 @@ class CalibratedModel(BaseLabelModel):
         self.method = method
         self.n_folds = n_folds
         self.random_state = random_state
+
+    def fit(self, votes: Votes, gold: Gold | None = None) -> Self:
+        """Fit to votes as every model does, with the number of classes of `model`."""
+        self.n_classes = None if self.model is None else self.model.n_classes
+        return super().fit(votes, gold)
 
     def _fit(self, table: PatternTable) -> None:
         if self.method != "auto" and self.method not in CALIBRATORS:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from math import isnan
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import sparse
 
 from labelmodel.arrays import AnyArray, IntArray
 from labelmodel.errors import VotesError
+from labelmodel.frames import is_missing
 from labelmodel.validation import checked_gold
 from labelmodel.votes import ABSTAIN, from_long
 from labelmodel.voteset import VoteSet, numbered, positions
@@ -140,18 +140,9 @@ def _column(frame: LongFrame, name: str) -> list[Any]:
         ) from None
     values: list[Any] = column.tolist() if hasattr(column, "tolist") else list(column)
     for row, value in enumerate(values):
-        if _is_missing(value):
+        if is_missing(value):
             raise VotesError(f"row {row} of column {name!r} is empty; drop rows without an answer")
     return values
-
-
-def _is_missing(value: Any) -> bool:
-    # pandas.NA is told by its type's name: pandas itself is not needed here.
-    return (
-        value is None
-        or (isinstance(value, float) and isnan(value))
-        or type(value).__name__ == "NAType"
-    )
 
 
 def _codes(values: list[Any], of: dict[Hashable, int]) -> IntArray:

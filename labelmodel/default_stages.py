@@ -88,7 +88,9 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
         statistics = start_counts(covered, gold_uncovered, params.source_weights)
         if params.dependence is None or params.source_weights is not None:
             return statistics
-        return replace(statistics, pairs=pair_counts(covered))
+        pairs, sampled = pair_counts(covered)
+        sums = {**statistics.sums, "pair_records": np.array([sampled])}
+        return replace(statistics, sums=sums, pairs=pairs)
     if params.stage == "rho":
         return crowd_regime.left_out_counts(covered, params)
     if params.stage == "report":
@@ -196,7 +198,9 @@ def _begin(statistics: Statistics, params: Parameters) -> Parameters:
             lf_precision=np.full(params.n_lfs, np.nan),
         )
     if statistics.pairs is not None:
-        found = find_near_duplicates(statistics.pairs, params.n_classes, records)
+        found = find_near_duplicates(
+            statistics.pairs, params.n_classes, int(sums["pair_records"][0])
+        )
         params = replace(params, warnings=(*params.warnings, *found.warnings))
         if found.groups:  # the stage runs again, with majority votes of weighted sources
             return replace(params, source_weights=found.weights, duplicate_groups=found.groups)

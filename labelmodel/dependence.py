@@ -14,6 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from scipy.special import betainc
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, bin_sums
 from labelmodel.moments import vote_pairs
@@ -25,6 +26,7 @@ NEAR_DUPLICATES = "labeling functions that vote as copies of each other count ab
 """How the warning begins that goes on with LF numbers, for callers that know the names."""
 
 ALIKE = 0.8
+ALIKE_TOGETHER = 0.9
 IDENTICAL = 0.98
 IDENTICAL_UNTOLD = 0.95
 MAX_COVERAGE = 0.9
@@ -72,20 +74,21 @@ class NearDuplicates:
         return tuple(found)
 
 
-def pair_counts(table: PatternTable) -> sparse.csr_matrix:
-    """`vote_pairs` of a block for `find_near_duplicates`, int64[m * k, m * k].
+def pair_counts(table: PatternTable) -> tuple[sparse.csr_matrix, int]:
+    """`vote_pairs` of a block for `find_near_duplicates`, and the records that they count.
 
     Above 5,000 sources the patterns of the smallest row hashes stand for all, a share of
-    (5,000 / m)**2 of them: the pairs grow with the square of the sources.
+    (5,000 / m)**2 of them: the pairs grow with the square of the sources. Patterns differ in
+    their records, so that share of the patterns need not be that share of the records.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix of int64[m * k, m * k], int
     """
-    share = _sampled_share(table.n_lfs)
-    if share < 1.0:
+    if table.n_lfs > ALL_PAIRS_SOURCES:
+        share = (ALL_PAIRS_SOURCES / table.n_lfs) ** 2
         table = table.take(table.row_hash() < np.uint64(int(share * 2.0**64)))
-    return vote_pairs(table)
-
-
-def _sampled_share(n_sources: int) -> float:
-    return min(1.0, (ALL_PAIRS_SOURCES / max(n_sources, 1)) ** 2)
+    return vote_pairs(table), table.n_records
 
 
 def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int) -> NearDuplicates:
@@ -98,7 +101,7 @@ def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int)
     n_classes : int
         k.
     records : int
-        Covered records, those that `pair_counts` left out included.
+        Those that the pairs count, from all blocks of `pair_counts`.
 
     Returns
     -------
@@ -120,7 +123,10 @@ def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int)
     themselves, the truth cannot be told from a copied error: then .95 does for such functions,
     and annotators, or functions that always vote, never are copies. Not voting is a vote of its
     own for labeling functions and not for a crowd; which of the two it is, is decided with each
-    group of candidates as one source.
+    group of candidates as one source. In a crowd a pair also is a candidate when it agrees on .9
+    of the records that both vote on, at least 30, and correlates by .7; such pairs are held
+    against one source of each other group of candidates. There the agreement must besides be
+    as unlikely by the binomial distribution.
     """
     moments = _Moments.of(pairs, n_classes, records, "lf")
     alike = moments.nearly_alike()
@@ -129,25 +135,52 @@ def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int)
     # Copies of one function must not look like a crowd: each group counts as one source.
     as_one = 1.0 / np.bincount(component, minlength=1)[component]
     votes = pairs.diagonal().reshape(m, n_classes)
-    if choose_regime(votes, as_one) == "crowd":
+    crowd = choose_regime(votes, as_one) == "crowd"
+    if crowd:
         moments = _Moments.of(pairs, n_classes, records, "crowd")
-    unexplained = np.zeros(len(alike))
-    for label in np.unique(component[moments.first[alike]]):
-        members = component == label
-        inside = np.flatnonzero(members[moments.first[alike]])
-        unexplained[inside] = moments.unexplained(alike[inside], members)
-    copies = unexplained >= MIN_UNEXPLAINED
-    first, second = moments.first[alike], moments.second[alike]
-    groups = _components(m, first[copies], second[copies])
-    share = bin_sums(groups[first[copies]], np.minimum(unexplained[copies], 1.0), m)
+    found = _unexplained(moments, alike, alike)
+    tested = alike
+    if crowd:
+        apart = np.setdiff1d(moments.alike_where_together(), alike)
+        # What ten copies agree on among themselves is not the truth: one of them is heard.
+        others = _unexplained(moments, apart, np.concatenate([alike, apart]), once=True)
+        tested, found = np.concatenate([alike, apart]), np.concatenate([found, others])
+    copies = tested[found >= MIN_UNEXPLAINED]
+    groups = _components(m, moments.first[copies], moments.second[copies])
+    unexplained = np.minimum(found[found >= MIN_UNEXPLAINED], 1.0)
+    share = bin_sums(groups[moments.first[copies]], unexplained, m)
     size = np.bincount(groups, minlength=m)
-    mean_share = share / np.maximum(size * (size - 1) / 2, 1)
-    apart = groups[first] != groups[second]
+    mean_share = share / np.maximum(moments.pairs_within(groups, size), 1)
+    first, second = moments.first[alike], moments.second[alike]
+    left = groups[first] != groups[second]
     return NearDuplicates(
         groups=_listed(groups, size),
         weights=_weights(size, mean_share, int(np.count_nonzero(votes.any(axis=1))))[groups],
-        alike=np.column_stack([first[apart], second[apart]]),
+        alike=np.column_stack([first[left], second[left]]),
     )
+
+
+def _unexplained(
+    moments: _Moments, candidates: IntArray, connected: IntArray, once: bool = False
+) -> FloatArray:
+    """`_Moments.unexplained` of candidates by what is outside their component, float64[c].
+
+    `connected` are the pairs int64[d] that components are made of; `once` hears of each other
+    component only the source that votes most.
+    """
+    first, second = moments.first, moments.second
+    component = _components(moments.n_sources, first[connected], second[connected])
+    heard = np.ones(moments.n_sources, dtype=np.bool_)
+    if once:
+        order = np.argsort(-moments.votes, kind="stable")
+        heard[:] = False
+        heard[order[np.unique(component[order], return_index=True)[1]]] = True
+    found = np.zeros(len(candidates))
+    for label in np.unique(component[first[candidates]]):
+        members = component == label
+        inside = np.flatnonzero(members[first[candidates]])
+        found[inside] = moments.unexplained(candidates[inside], heard & ~members)
+    return found
 
 
 def _weights(size: IntArray, mean_share: FloatArray, n_voting: int) -> FloatArray:
@@ -173,14 +206,16 @@ class _Moments:
         Sources of each pair, first < second.
     together : float64[q]
         Records on which both vote.
-    alike : float64[q]
-        Records on which they agree, as a share of those on which either votes.
+    agree, alike : float64[q]
+        Records on which they agree; and these as a share of those on which either votes.
     similarity, expected : float64[q]
         Sum over records of the inner product of the votes, and what independence expects.
     weight : float64[q]
         Records that the covariance is a mean over: all, or for a crowd those of both.
     error : float64[q]
         Variance of `similarity` under independence.
+    votes : float64[m]
+        Votes of each source.
     mean : float64[m, k]
         Share of each vote: of the records, or for a crowd of the source's votes.
     variance : float64[m]
@@ -193,11 +228,13 @@ class _Moments:
     first: IntArray
     second: IntArray
     together: FloatArray
+    agree: FloatArray
     alike: FloatArray
     similarity: FloatArray
     expected: FloatArray
     weight: FloatArray
     error: FloatArray
+    votes: FloatArray
     mean: FloatArray
     variance: FloatArray
     records: float
@@ -222,19 +259,22 @@ class _Moments:
         agree = bin_sums(position, agreed, len(keys))
         first, second = keys // max(m, 1), keys % max(m, 1)
         crowd = regime == "crowd"
-        counted = max(records, 1) * _sampled_share(m)
+        counted = float(max(records, 1))
         mean = votes / (np.maximum(total, 1.0)[:, None] if crowd else counted)
-        variance = mean.sum(axis=1) - _inner(mean, mean)
+        # Of a source that always votes the same it is 0, but for the last bits.
+        variance = np.maximum(mean.sum(axis=1) - _inner(mean, mean), 0.0)
         weight = together if crowd else np.full(len(keys), counted)
         return cls(
             first=first,
             second=second,
             together=together,
+            agree=agree,
             alike=agree / (total[first] + total[second] - together),
             similarity=agree - (together - agree) / (k - 1),
             expected=weight * _inner(mean[first], mean[second]),
             weight=weight,
             error=weight * variance[first] * variance[second],
+            votes=total,
             mean=mean,
             variance=variance,
             records=counted,
@@ -245,22 +285,41 @@ class _Moments:
         """Pairs that may be near-duplicates, int64[c]."""
         return np.flatnonzero((self.alike >= ALIKE) & (self.together >= MIN_TOGETHER))
 
-    def unexplained(self, chosen: IntArray, members: BoolArray) -> FloatArray:
+    def alike_where_together(self) -> IntArray:
+        """Pairs of annotators that may be copies where both were asked, int64[c]."""
+        most = np.sqrt(self.variance[self.first] * self.variance[self.second])
+        covariance = self.similarity - self.expected
+        return np.flatnonzero(
+            (self.together >= MIN_TOGETHER)
+            & (self.agree >= ALIKE_TOGETHER * self.together)
+            # What the truth explains can only make the share less.
+            & (covariance >= MIN_UNEXPLAINED * most * self.weight)
+        )
+
+    def pairs_within(self, groups: IntArray, size: IntArray) -> FloatArray:
+        """Pairs in each group; of a crowd those with records enough to tell; float64[groups]."""
+        if self.regime == "lf":
+            pairs: FloatArray = size * (size - 1) / 2
+            return pairs
+        inside = (groups[self.first] == groups[self.second]) & (self.together >= MIN_TOGETHER)
+        return bin_sums(groups[self.first[inside]], np.ones(int(inside.sum())), len(groups))
+
+    def unexplained(self, chosen: IntArray, others: BoolArray) -> FloatArray:
         """Share of the agreement of some pairs of a group that the truth does not explain.
 
         Parameters
         ----------
         chosen : int64[c]
             Pairs whose sources are in the group.
-        members : bool[m]
-            Sources of the group; all others are held against it.
+        others : bool[m]
+            Sources that it is held against.
 
         Returns
         -------
         float64[c]
             0 where the excess is not significant.
         """
-        loading = self._loadings(members)
+        loading = self._loadings(others)
         identical = IDENTICAL if loading is not None else IDENTICAL_UNTOLD
         first, second = self.first[chosen], self.second[chosen]
         coverage = np.maximum(self.mean.sum(axis=1)[first], self.mean.sum(axis=1)[second])
@@ -277,6 +336,10 @@ class _Moments:
         level = NormalDist().inv_cdf(1.0 - FALSE_ALARMS / max(len(self.first), 1))
         error = np.sqrt(self._variance_of(chosen, explained) / self.weight[chosen])
         significant = (excess > level * error) & (left > 1e-9)
+        if self.regime == "crowd":
+            significant &= self._by_chance(chosen, explained) * max(len(self.first), 1) < (
+                FALSE_ALARMS
+            )
         share = np.where(significant, excess / np.where(left > 1e-9, left, 1.0), 0.0)
         found: FloatArray = np.where(same, 1.0, share)
         return found
@@ -295,12 +358,26 @@ class _Moments:
         variance: FloatArray = np.maximum(square - mean**2, 0.0)
         return variance
 
-    def _loadings(self, members: BoolArray) -> FloatArray | None:
-        """Loading s of each member on the truth by the others, float64[m]; None if unknown.
+    def _by_chance(self, chosen: IntArray, explained: FloatArray) -> FloatArray:
+        """Probability of as much agreement on the records of both, float64[c].
+
+        Few records that are nearly all alike are beyond the normal approximation.
+        """
+        k, weight = self.mean.shape[1], self.weight[chosen]
+        product = explained + self.expected[chosen] / weight
+        rate = np.clip(((k - 1) * product + 1.0) / k, 0.0, 1.0)
+        agree, together = self.agree[chosen], self.together[chosen]
+        tail: FloatArray = np.ones(len(chosen))
+        some = agree > 0.0
+        tail[some] = betainc(agree[some], together[some] - agree[some] + 1.0, rate[some])
+        return tail
+
+    def _loadings(self, others: BoolArray) -> FloatArray | None:
+        """Loading s of each source on the truth by the others, float64[m]; None if unknown.
 
         Two standard errors are added, so that the truth explains rather too much.
         """
-        others = ~members & (self.variance > 0.0)
+        others = others & (self.variance > 0.0)
         mutual, weight, error = self._sums_among(others)
         if weight <= 0.0 or mutual <= OUTSIDERS_Z * np.sqrt(error):
             return None

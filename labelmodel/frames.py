@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ def from_frame(
     *,
     workers: AnyArray | None = None,
     classes: AnyArray | None = None,
+    gold: object = None,
 ) -> LongVotes:
     """Turn a long table into a vote matrix.
 
@@ -64,12 +65,16 @@ def from_frame(
         With columns `task`, `worker` and `label` of any values that can be ordered. Where a
         worker answered a task several times, the last answer in the table counts.
     workers, classes : array, optional
-        Those of a fit, ascending; by default what the table has.
+        Those of a fit; by default what the table has. Where they are text, as in a model that
+        was stored so, values of the table are read as text.
+    gold : mapping, optional
+        Labels of tasks (`gold_of`): those of the table's tasks are classes too, voted or not.
 
     Raises
     ------
     VotesError
-        Missing values, or workers or labels that the fit did not have.
+        Missing values, values of a column that have no order, workers or labels that the fit did
+        not have, or gold that is no mapping.
 
     Examples
     --------
@@ -77,9 +82,13 @@ def from_frame(
     >>> votes.matrix.toarray().tolist(), votes.tasks.tolist(), votes.classes.tolist()
     ([[0, 2], [1, 0]], ['a', 'b'], ['no', 'yes'])
     """
-    columns = {name: _checked(name, np.asarray(frame[name])) for name in COLUMNS}
-    tasks, task_codes = np.unique(columns["task"], return_inverse=True)
+    columns = {name: _checked(name, frame[name]) for name in COLUMNS}
+    tasks, task_codes = _codes("task", columns["task"], None)
     workers, worker_codes = _codes("worker", columns["worker"], workers)
+    if classes is None and gold is not None:
+        of_gold = [label for _, label in _known_gold(tasks, gold)]
+        together = np.concatenate([np.asarray(columns["label"], object), _objects(of_gold)])
+        classes = _codes("label", _checked("label", together.tolist()), None)[0]
     classes, label_codes = _codes("label", columns["label"], classes)
     matrix = from_long(
         task_codes, worker_codes, label_codes, n_tasks=len(tasks), n_workers=len(workers)
@@ -88,37 +97,77 @@ def from_frame(
 
 
 def gold_of(tasks: AnyArray, classes: AnyArray, gold: object) -> IntArray | None:
-    """Class of each task by a mapping of tasks to labels, -1 for the others; int64[n]."""
+    """Class of each task by a mapping of tasks to labels, -1 for the others; int64[n].
+
+    Missing labels, and labels of tasks that are none of `tasks`, are left out.
+    """
     if gold is None:
         return None
-    if not isinstance(gold, Mapping) and not hasattr(gold, "items"):
-        raise VotesError("gold beside a long table must be a mapping of tasks to labels")
     codes = {label: code for code, label in enumerate(classes.tolist())}
     named = {task: row for row, task in enumerate(tasks.tolist())}
     result = np.full(len(tasks), -1, dtype=np.int64)
-    for task, label in gold.items():
-        if label not in codes:
-            raise VotesError(f"gold label {label!r} of task {task!r} is none of {list(codes)}")
-        if task in named:
-            result[named[task]] = codes[label]
+    for task, label in _known_gold(tasks, gold):
+        result[named[task]] = codes[label]
     return result
 
 
-def _checked(name: str, values: AnyArray) -> AnyArray:
-    """A column of the table, after a check that no value is missing."""
+def is_missing(value: object) -> bool:
+    """Whether a value stands for none: None, NaN, NaT, or pandas' NA."""
+    # pandas' are told by the names of their types: pandas itself is not needed here.
+    return (
+        value is None
+        or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+def _known_gold(tasks: AnyArray, gold: object) -> list[tuple[Any, Any]]:
+    """Tasks of the table with the labels that gold has for them."""
+    if not isinstance(gold, Mapping) and not hasattr(gold, "items"):
+        raise VotesError("gold beside a long table must be a mapping of tasks to labels")
+    known = set(tasks.tolist())
+    return [
+        (task, label) for task, label in gold.items() if task in known and not is_missing(label)
+    ]
+
+
+def _checked(name: str, column: Any) -> AnyArray:
+    """A column of the table as an array, after a check that no value is missing."""
+    values = np.asarray(column)
     if values.dtype.kind in "iub":
         return values
-    # NaN is the value that differs from itself.
-    if any(value is None or value != value for value in values.tolist()):  # noqa: PLR0124
+    # An array of a list would make text of the numbers and the NaN in it.
+    entries = column if isinstance(column, list | tuple) else values.tolist()
+    if any(is_missing(value) for value in entries):
         raise VotesError(f"column {name!r} has missing values; leave those rows out")
+    return _objects(entries) if _mixes_text(entries) else values
+
+
+def _objects(entries: Sequence[Any]) -> AnyArray:
+    values: AnyArray = np.empty(len(entries), dtype=object)
+    values[:] = entries
     return values
 
 
+def _mixes_text(entries: Sequence[Any]) -> bool:
+    return len({isinstance(entry, str) for entry in entries}) > 1
+
+
 def _codes(name: str, values: AnyArray, known: AnyArray | None) -> tuple[AnyArray, IntArray]:
-    distinct, codes = np.unique(values, return_inverse=True)
+    try:
+        distinct, codes = np.unique(values, return_inverse=True)
+    except TypeError as error:
+        raise VotesError(
+            f"column {name!r} has values of unlike types, which have no order ({error}); "
+            "make them all text or all numbers"
+        ) from None
     if known is None:
         return distinct, codes
-    unknown = np.setdiff1d(distinct, known)
-    if len(unknown):
-        raise VotesError(f"{name} {unknown.tolist()[0]!r} does not occur in the votes of the fit")
-    return known, np.searchsorted(known, distinct)[codes]
+    position = {value: place for place, value in enumerate(known.tolist())}
+    wanted = distinct.tolist()
+    if all(isinstance(value, str) for value in position):
+        wanted = [str(value) for value in wanted]
+    for value, text in zip(distinct.tolist(), wanted, strict=True):
+        if text not in position:
+            raise VotesError(f"{name} {value!r} does not occur in the votes of the fit")
+    return known, np.array([position[value] for value in wanted], dtype=np.int64)[codes]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from labelmodel.arrays import AnyArray
 from labelmodel.calibrated import CalibratedModel
 from labelmodel.errors import LabelModelError, ParametersError
 from labelmodel.models import MODELS
@@ -20,19 +21,25 @@ VERSION = 2
 
 # Any: the values of a JSON document before they are checked; the state of whatever model.
 Document = dict[str, Any]
+Name = str | int
 AnyModel = StagedModel[Any] | CalibratedModel
 
 
-def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]) -> str:
+def to_json(
+    model: AnyModel,
+    lf_names: Sequence[Name] | AnyArray,
+    class_names: Sequence[Name] | AnyArray,
+) -> str:
     """Write a fitted model.
 
     Parameters
     ----------
     model : StagedModel or CalibratedModel
         One of `MODELS`, or a calibrated one of them.
-    lf_names : sequence of str
-        Name of each LF in the order of their numbers.
-    class_names : sequence of str
+    lf_names : sequence of str or int
+        Name of each LF in the order of their numbers, `workers_` of a long table.
+    class_names : sequence of str or int
+        The same of classes, `classes_`.
 
     Returns
     -------
@@ -62,8 +69,8 @@ def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]
         "version": VERSION,
         "model": names_of[type(base)],
         "params": {name: to_plain(value) for name, value in base.get_params().items()},
-        "classes": list(class_names),
-        "lfs": list(lf_names),
+        "classes": [to_plain(name) for name in class_names],
+        "lfs": [to_plain(name) for name in lf_names],
         "state": to_plain(base.state_),
     }
     if isinstance(model, CalibratedModel):
@@ -75,7 +82,8 @@ def to_json(model: AnyModel, lf_names: Sequence[str], class_names: Sequence[str]
 def from_json(text: str) -> AnyModel:
     """Read a model that `to_json` wrote; its predictions are the same bits.
 
-    `workers_` and `classes_` are the names of LFs and of classes, so a long table is read by them.
+    `workers_` and `classes_` are the names of LFs and of classes, so a long table is read by them,
+    as text where they are text.
 
     Raises
     ------

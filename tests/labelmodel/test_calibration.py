@@ -172,3 +172,11 @@ def test_temperature_improves_log_loss_on_average(size):
     plain, calibrated = np.mean(found, axis=0)
     assert calibrated[0] == pytest.approx(plain[0])
     assert calibrated[1] < plain[1] - 0.004
+
+
+def test_a_model_set_later_brings_its_number_of_classes():
+    votes = np.array([[0, 1], [1, 1], [0, 0]])
+    model = CalibratedModel().set_params(model=LabelModel(3)).fit(votes)
+    assert model.n_classes_ == 3
+    model.set_params(model=LabelModel()).fit(votes)
+    assert model.n_classes_ == 2

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from vote_strategies import simulated_crowd, simulated_lfs
 
-from benchmarks.copies import copied_crowd, outnumbered, outnumbered_functions
+from benchmarks.copies import (
+    copied_crowd,
+    copied_crowd_apart,
+    outnumbered,
+    outnumbered_functions,
+)
 from labelmodel import (
     LabelModel,
     accuracy,
@@ -45,8 +53,10 @@ def test_copies_do_not_outvote_three_others():
     assert (believing.argmax(axis=1) == votes[against, 3]).all()
 
 
-def test_copied_annotators_are_found():
-    votes, gold, _ = copied_crowd()
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+@pytest.mark.parametrize("case", [copied_crowd, copied_crowd_apart])
+def test_copied_annotators_are_found_whatever_tasks_each_was_asked(case, noise):
+    votes, gold, _ = case(noise)
     model = LabelModel(3).fit(votes)
     assert model.regime_ == "crowd"
     assert model.duplicate_groups_ == (tuple(range(20, 28)),)
@@ -117,9 +127,40 @@ def test_pairs_of_many_sources_stay_sparse():
     sources = rng.integers(0, 5000, (2000, 4))
     dense = np.full((2000, 5000), -1)
     np.put_along_axis(dense, sources, rng.integers(0, 2, (2000, 4)), axis=1)
-    pairs = pair_counts(from_dense(dense, n_classes=2))
+    pairs, records = pair_counts(from_dense(dense, n_classes=2))
+    assert records == 2000
     assert pairs.nnz < 2000 * 16
-    assert find_near_duplicates(pairs, 2, 2000).groups == ()
+    assert find_near_duplicates(pairs, 2, records).groups == ()
+
+
+def test_one_pattern_of_most_records_does_not_upset_a_sample_of_the_patterns():
+    rng = np.random.default_rng(0)
+    dense = np.full((400, 7000), -1)
+    np.put_along_axis(dense, rng.integers(0, 7000, (400, 4)), rng.integers(0, 2, (400, 4)), axis=1)
+    table = from_dense(dense, n_classes=2)
+    sampled = table.row_hash() < np.uint64(2.0**64 * (5 / 7) ** 2)
+    counts = np.where(np.arange(len(table)) == np.flatnonzero(sampled)[0], 10**6, 1)
+    hot = replace(table, counts=counts)
+    pairs, records = pair_counts(hot)
+    assert records == counts[sampled].sum()
+    assert pairs.diagonal().max() <= records
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        state = fit_blocks(LabelModel(), [hot.slice(0, 150), hot.slice(150, 400)])
+    assert state.duplicate_groups == ()
+
+
+@pytest.mark.parametrize("asked", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("good", [0.97, 0.99])
+def test_annotators_who_agree_because_they_are_right_are_not_copies(good, asked):
+    rng = np.random.default_rng(2)
+    gold = rng.integers(0, 2, 600)
+    right = rng.random((600, 24)) < np.repeat([good, 0.75], [6, 18])
+    votes = np.where(right, gold[:, None], 1 - gold[:, None])
+    votes[rng.random(votes.shape) >= asked] = -1
+    model = LabelModel(2).fit(votes)
+    assert model.regime_ == "crowd"
+    assert model.duplicate_groups_ == ()
 
 
 def test_copies_do_not_make_a_crowd_of_a_few_functions():

@@ -74,11 +74,65 @@ def test_tables_that_do_not_fit_are_refused(change, message):
 
 
 def test_gold_and_classes_that_do_not_fit_are_refused():
-    with pytest.raises(VotesError, match="'maybe' of task 'a' is none of"):
-        OneCoin().fit(COLUMNS, gold={"a": "maybe"})
     with pytest.raises(VotesError, match="mapping of tasks"):
         OneCoin().fit(COLUMNS, gold=np.array([0, 1, 0]))
     with pytest.raises(VotesError, match="n_classes=3, but the table has"):
         OneCoin(3).fit(COLUMNS)
     with pytest.raises(VotesError, match="array with an entry per row"):
         OneCoin().fit(np.array([[0, 1]]), gold={0: 1})
+
+
+def test_gold_may_have_a_class_that_nobody_voted():
+    model = OneCoin().fit(COLUMNS, gold={"a": "maybe", "task of nobody": "never"})
+    assert model.classes_.tolist() == ["maybe", "no", "yes"]
+    assert model.predict_proba(COLUMNS).shape == (3, 3)
+    assert OneCoin(3).fit(COLUMNS, gold={"a": "maybe"}).n_classes_ == 3
+
+
+@pytest.mark.parametrize("unknown", ["NA", "nan", "None"])
+def test_missing_gold_is_unknown(unknown):
+    pandas = pytest.importorskip("pandas")
+    value = {"NA": pandas.NA, "nan": float("nan"), "None": None}[unknown]
+    gold = pandas.Series({"a": "yes", "b": value}, dtype=object)
+    model = OneCoin().fit(COLUMNS, gold=gold)
+    without = OneCoin().fit(COLUMNS, gold={"a": "yes"})
+    assert np.array_equal(model.predict_proba(COLUMNS), without.predict_proba(COLUMNS))
+
+
+@pytest.mark.parametrize("column", ["task", "worker", "label"])
+def test_missing_values_of_pandas_are_missing(column):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(COLUMNS).astype(object)
+    frame.loc[2, column] = pandas.NA
+    with pytest.raises(VotesError, match=f"column '{column}' has missing values"):
+        OneCoin().fit(frame)
+    with pytest.raises(VotesError, match=f"column '{column}' has missing values"):
+        OneCoin().fit(COLUMNS | {column: [*COLUMNS[column][:-1], float("nan")]})
+
+
+def test_labels_of_unlike_types_are_refused_with_advice():
+    pandas = pytest.importorskip("pandas")
+    mixed = COLUMNS | {"label": ["no", 1, "no", 1, 1, "no", "no"]}
+    for table in (mixed, pandas.DataFrame(mixed)):
+        with pytest.raises(VotesError, match=r"'label' has values of unlike types.*all text"):
+            OneCoin().fit(table)
+    with pytest.raises(VotesError, match="'label' has values of unlike types"):
+        OneCoin().fit(COLUMNS, gold={"a": 1})
+
+
+@pytest.mark.parametrize("name", [str, int])
+def test_number_workers_are_known_to_a_stored_model(name):
+    columns = COLUMNS | {"worker": [10 if number == 7 else number for number in COLUMNS["worker"]]}
+    model = OneCoin().fit(columns)
+    workers = [name(worker) for worker in model.workers_]
+    again = from_json(to_json(model, workers, model.classes_))
+    assert np.array_equal(again.predict_proba(columns), model.predict_proba(columns))
+    by_arrays = from_json(to_json(model, model.workers_, model.classes_))
+    assert by_arrays.workers_.tolist() == [8, 9, 10]
+
+
+def test_a_long_table_is_answered_with_its_labels_and_a_matrix_with_codes():
+    model = MajorityVote().fit(COLUMNS)
+    table = {"task": ["z", "y"], "worker": [8, 9], "label": ["yes", "no"]}
+    assert model.predict(table).tolist() == ["no", "yes"]
+    assert model.predict(np.array([[-1, -1, 0], [-1, 1, -1]])).tolist() == [0, 1]
