@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import message, write_job
+from message_job import message, write_job
 
 import labelmill
 from labelmill.store import Store
