@@ -125,6 +125,11 @@ def sum_over_votes(
         numbers[new] = len(per_vote) + group
         rows = unseen(cells // table.n_classes, cells % table.n_classes)
         per_vote = np.concatenate([per_vote, rows])
+    return sum_rows(table, numbers, per_vote)
+
+
+def sum_rows(table: PatternTable, numbers: IndexArray, per_vote: FloatArray) -> FloatArray:
+    """`sum_over_votes` of votes that all have a row; int[nnz], float64[S, k] -> float64[P, k]."""
     incidence = vote_incidence(table, numbers, len(per_vote), np.float64)
     return np.asarray(incidence @ np.ascontiguousarray(per_vote))
 

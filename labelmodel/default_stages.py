@@ -21,9 +21,9 @@ from labelmodel.blocks import (
 )
 from labelmodel.dependence import find_near_duplicates, pair_counts
 from labelmodel.diagnostics import NEVER_VOTED, report_on
-from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, quantize
 from labelmodel.patterns import PatternTable
+from labelmodel.staged import check_shape, check_stage
 from labelmodel.start import choose_regime, start_counts, uncovered_gold
 from labelmodel.state import SAMPLED_PATTERNS, Parameters, Statistics
 
@@ -50,7 +50,7 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
     VotesError
         A table of other LFs or classes than the parameters.
     """
-    _check_shape(table, params)
+    check_shape(table, params)
     if params.fallback is not None:
         shares = vote_shares(table)
         shares[table.n_votes == 0] = params.uncovered_balance
@@ -79,7 +79,7 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
     VotesError
         A block of other LFs or classes than the parameters.
     """
-    _check_shape(pattern_block, params)
+    check_shape(pattern_block, params)
     if params.stage == "done":
         return Statistics("done")
     covered = covered_patterns(pattern_block)
@@ -152,10 +152,7 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
     VotesError
         Statistics of another stage, or more records than fixed-point sums allow.
     """
-    if statistics.stage != params.stage:
-        raise VotesError(
-            f"statistics of stage {statistics.stage!r} for parameters of stage {params.stage!r}"
-        )
+    check_stage(statistics, params)
     if params.stage == "done":
         return params
     if params.stage == "start":
@@ -226,11 +223,3 @@ def _start_warnings(statistics: Statistics, params: Parameters) -> tuple[str, ..
     if silent:
         found.append(f"{silent} of {params.n_lfs} {NEVER_VOTED}")
     return tuple(found)
-
-
-def _check_shape(table: PatternTable, params: Parameters) -> None:
-    if (table.n_lfs, table.n_classes) != (params.n_lfs, params.n_classes):
-        raise VotesError(
-            f"votes of {table.n_lfs} LFs x {table.n_classes} classes, but the model has "
-            f"{params.n_lfs} x {params.n_classes}"
-        )

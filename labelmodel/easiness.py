@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from labelmodel.arrays import FloatArray, row_sum
+from labelmodel.arrays import FloatArray, row_sum, softmax, softmax_and_log_sum
 from labelmodel.patterns import PatternTable
-from labelmodel.vote_sums import log_normalise, pattern_of_votes, sum_by_class, sum_by_pattern
+from labelmodel.vote_sums import pattern_of_votes, sum_by_class, sum_by_pattern
 
 PRIOR_MEAN = 1.0
 GRID = np.arange(-2.0, 4.5, 0.5)
@@ -53,7 +53,7 @@ def best_easiness(table: PatternTable, alpha: FloatArray, log_prior: FloatArray)
     for point in GRID:
         candidate = np.full(len(table), point)
         scores = score_classes(table, alpha, log_prior, candidate)
-        reached = log_normalise(scores)[0] - 0.5 * (point - PRIOR_MEAN) ** 2
+        reached = softmax_and_log_sum(scores)[1] - 0.5 * (point - PRIOR_MEAN) ** 2
         better = reached > height
         best[better], height[better] = point, reached[better]
     low, high = best - 0.5, best + 0.5
@@ -77,7 +77,7 @@ def _derivatives(
     """
     at_votes: FloatArray = alpha[table.lfs] * np.exp(log_beta)[pattern_of_votes(table)]
     right = expit(at_votes)
-    posterior = log_normalise(score_classes(table, alpha, log_prior, log_beta))[1]
+    posterior = softmax(score_classes(table, alpha, log_prior, log_beta))
     for_class = sum_by_class(table, at_votes)
     mean = row_sum(posterior * for_class)
     variance = row_sum(posterior * (for_class - mean[:, None]) ** 2)

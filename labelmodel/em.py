@@ -10,7 +10,6 @@ the subtypes of a class side by side; the posterior of a class is the sum over i
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Self
@@ -28,7 +27,7 @@ from labelmodel.blocks import (
     vote_shares,
 )
 from labelmodel.em_state import MIN_PROBABILITY, EMState, EMTerms
-from labelmodel.errors import ConvergenceWarning, VotesError
+from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import (
     check_record_count,
     exact_sum,
@@ -41,6 +40,7 @@ from labelmodel.staged import StagedModel
 from labelmodel.state import Statistics
 from labelmodel.validation import checked_balance
 from labelmodel.vote_index import VoteIndex, index_votes, no_votes
+from labelmodel.vote_sums import keep_gold
 
 
 class EMModel(StagedModel[EMState]):
@@ -76,7 +76,6 @@ class EMModel(StagedModel[EMState]):
     objective_: list[float]
     n_iter_: int
     converged_: bool
-    warnings_: list[str]
 
     def __init__(
         self,
@@ -168,7 +167,7 @@ class EMModel(StagedModel[EMState]):
             evidence = np.zeros(len(covered))
         else:
             scores = _scores(covered, numbers, state)
-            posterior, evidence = softmax_and_log_sum(_clamped(covered, scores))
+            posterior, evidence = softmax_and_log_sum(keep_gold(covered, scores))
         quantised = quantize(posterior)
         weighted = quantised * covered.counts[:, None]
         return Statistics(
@@ -246,11 +245,6 @@ class EMModel(StagedModel[EMState]):
             self.warnings_.append(f"EM did not converge within max_iter={self.max_iter} rounds")
         return self
 
-    def _fit(self, table: PatternTable) -> None:
-        super()._fit(table)
-        for text in self.warnings_:
-            warnings.warn(text, ConvergenceWarning, stacklevel=3)
-
     def _start(self, covered: PatternTable, shares: FloatArray) -> FloatArray:
         """First posterior of the cells, float64[P, c], from vote shares with gold float64[P, k]."""
         return shares
@@ -274,16 +268,6 @@ def _scores(table: PatternTable, numbers: IndexArray, state: EMState) -> FloatAr
     """Log-probability of the votes of each pattern and each cell, float64[P, c]."""
     scores = sum_over_votes(table, numbers, state.log_votes, state.unseen_votes)
     scores += state.log_base
-    return scores
-
-
-def _clamped(table: PatternTable, scores: FloatArray) -> FloatArray:
-    """Scores with the cells of other classes excluded where gold is known; changes in place."""
-    known = np.flatnonzero(table.gold >= 0)
-    if len(known):
-        subtypes = scores.shape[1] // table.n_classes
-        others = one_hot(table.gold[known], table.n_classes) == 0
-        scores[known] = np.where(np.repeat(others, subtypes, axis=1), -np.inf, scores[known])
     return scores
 
 

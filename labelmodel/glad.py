@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray, IntArray
+from labelmodel.arrays import FloatArray, IntArray, softmax, softmax_and_log_sum
 from labelmodel.blocks import covered_patterns, vote_counts
 from labelmodel.class_balance import given_or_uniform
 from labelmodel.easiness import PRIOR_MEAN, best_easiness, score_classes, vote_sigmoids
-from labelmodel.errors import ConvergenceWarning
 from labelmodel.fixedpoint import check_record_count, exact_sum, exact_sum_to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
@@ -22,7 +20,6 @@ from labelmodel.vote_sums import (
     exact_by_lf,
     joined,
     keep_gold,
-    log_normalise,
     pattern_of_votes,
     split_fixed,
 )
@@ -99,7 +96,6 @@ class GLAD(StagedModel[GLADState]):
     objective_: list[float]
     n_iter_: int
     converged_: bool
-    warnings_: list[str]
 
     def __init__(
         self,
@@ -141,7 +137,7 @@ class GLAD(StagedModel[GLADState]):
         log_prior = keep_gold(covered, np.tile(np.log(state.class_balance), (len(covered), 1)))
         log_beta = best_easiness(covered, state.alpha, log_prior)
         scores = score_classes(covered, state.alpha, log_prior, log_beta)
-        log_likelihood, posterior = log_normalise(scores)
+        posterior, log_likelihood = softmax_and_log_sum(scores)
         log_density = log_likelihood - 0.5 * (log_beta - PRIOR_MEAN) ** 2
         rows = pattern_of_votes(covered)
         beta = np.exp(log_beta)[rows]
@@ -184,7 +180,7 @@ class GLAD(StagedModel[GLADState]):
         check_shape(table, state)
         log_prior = np.tile(np.log(state.class_balance), (len(table), 1))
         log_beta = best_easiness(table, state.alpha, log_prior)
-        return log_normalise(score_classes(table, state.alpha, log_prior, log_beta))[1]
+        return softmax(score_classes(table, state.alpha, log_prior, log_beta))
 
     def set_state(self, state: GLADState) -> Self:
         """Take over a finished state."""
@@ -200,8 +196,3 @@ class GLAD(StagedModel[GLADState]):
         elif not state.converged:
             self.warnings_.append(f"EM did not converge within max_iter={self.max_iter} rounds")
         return self
-
-    def _fit(self, table: PatternTable) -> None:
-        super()._fit(table)
-        for text in self.warnings_:
-            warnings.warn(text, ConvergenceWarning, stacklevel=3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import ClassVar, Self
 
 import numpy as np
@@ -68,7 +67,6 @@ class LabelModel(StagedModel[Parameters]):
     lf_accuracy_: FloatArray
     source_weights_: FloatArray
     duplicate_groups_: tuple[tuple[int, ...], ...]
-    warnings_: list[str]
     fallback_: str | None
     parameters_: Parameters
 
@@ -132,9 +130,9 @@ class LabelModel(StagedModel[Parameters]):
         self.parameters_ = state
         return self
 
-    def _fit(self, table: PatternTable) -> None:
-        super()._fit(table)
+    def _notices(self) -> list[tuple[str, type[LabelModelWarning]]]:
         if self.fallback_ is not None:
-            warnings.warn(self.fallback_, ConvergenceWarning, stacklevel=3)
-        elif not self.parameters_.n_covered:
-            warnings.warn(self.warnings_[0], LabelModelWarning, stacklevel=3)
+            return [(self.fallback_, ConvergenceWarning)]
+        if not self.parameters_.n_covered:
+            return [(self.warnings_[0], LabelModelWarning)]
+        return []

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from scipy.special import digamma
 
-from labelmodel.arrays import FloatArray, IntArray
+from labelmodel.arrays import FloatArray, IntArray, softmax, softmax_and_log_sum
 from labelmodel.blocks import covered_patterns, vote_counts
 from labelmodel.class_balance import given_or_uniform
-from labelmodel.errors import ConvergenceWarning, VotesError
+from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count, exact_sum, quantize, to_float
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
@@ -22,7 +21,6 @@ from labelmodel.vote_sums import (
     exact_by_vote,
     joined,
     keep_gold,
-    log_normalise,
     pattern_of_votes,
     sum_by_class,
     sum_by_pattern,
@@ -121,7 +119,6 @@ class MACE(StagedModel[MACEState]):
     objective_: list[float]
     n_iter_: int
     converged_: bool
-    warnings_: list[str]
 
     def __init__(
         self,
@@ -190,7 +187,7 @@ class MACE(StagedModel[MACEState]):
         right, objective = [], []
         for restart in range(len(state.knowing)):
             scores = keep_gold(covered, _scores(covered, state, restart))
-            log_likelihood, posterior = log_normalise(scores)
+            posterior, log_likelihood = softmax_and_log_sum(scores)
             weighted = quantize(posterior) * covered.counts[:, None]
             right.append(weighted[pattern_of_votes(covered), covered.labels])
             objective.append(exact_sum(log_likelihood, covered.counts))
@@ -236,7 +233,7 @@ class MACE(StagedModel[MACEState]):
     def posteriors(self, table: PatternTable, state: MACEState) -> FloatArray:
         """Posterior under the chosen restart, float64[P, k]."""
         check_shape(table, state)
-        return log_normalise(_scores(table, state, 0))[1]
+        return softmax(_scores(table, state, 0))
 
     def set_state(self, state: MACEState) -> Self:
         """Take over a finished state."""
@@ -252,11 +249,6 @@ class MACE(StagedModel[MACEState]):
         nobody = "no source voted: every record gets the class balance"
         self.warnings_ = [] if voted.any() else [nobody]
         return self
-
-    def _fit(self, table: PatternTable) -> None:
-        super()._fit(table)
-        for text in self.warnings_:
-            warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
 def _scores(table: PatternTable, state: MACEState, restart: int) -> FloatArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
@@ -11,16 +10,17 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from labelmodel.arrays import FloatArray, softmax
+from labelmodel.blocks import sum_rows
 from labelmodel.class_balance import given_or_uniform, shares_of_gold
 from labelmodel.descent import OPTIMIZERS, SCHEDULES, descend
-from labelmodel.errors import ConvergenceWarning, VotesError
+from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count
 from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
 from labelmodel.validation import check_at_least_zero, checked_precisions
-from labelmodel.vote_sums import sum_rows
+from labelmodel.vote_index import vote_cells
 
 DIVERGED = "the gradient descent diverged, so prec_init alone answers; give a smaller lr"
 
@@ -96,7 +96,6 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
     state_type: ClassVar = SnorkelState
     mu_: FloatArray
     lf_accuracy_: FloatArray
-    warnings_: list[str]
 
     def __init__(
         self,
@@ -189,7 +188,9 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
     def posteriors(self, table: PatternTable, state: SnorkelState) -> FloatArray:
         """Class balance times the mu of each vote, normalised; float64[P, k]."""
         check_shape(table, state)
-        scores = np.log(state.class_balance) + sum_rows(table, np.log(state.mu))
+        scores = np.log(state.class_balance) + sum_rows(
+            table, vote_cells(table), np.log(state.mu).reshape(-1, table.n_classes)
+        )
         return softmax(scores)
 
     def set_state(self, state: SnorkelState) -> Self:
@@ -198,11 +199,6 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
         self.mu_, self.lf_accuracy_ = state.mu, state.lf_accuracy
         self.warnings_ = list(state.warnings)
         return self
-
-    def _fit(self, table: PatternTable) -> None:
-        super()._fit(table)
-        for text in self.warnings_:
-            warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
     @property
     def _balance_from_gold(self) -> bool:

@@ -9,6 +9,7 @@ a distributed fit drives the same functions, with the state as a side input.
 from __future__ import annotations
 
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,12 @@ import numpy as np
 
 from labelmodel.arrays import FloatArray
 from labelmodel.base import BaseLabelModel
-from labelmodel.errors import ParametersError, VotesError
+from labelmodel.errors import (
+    ConvergenceWarning,
+    LabelModelWarning,
+    ParametersError,
+    VotesError,
+)
 from labelmodel.patterns import PatternTable
 from labelmodel.state import Statistics
 
@@ -62,12 +68,18 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
     ----------
     state_type : type
         Class of the states.
+    warning_type : type
+        What a fit gives its warnings as.
     state_ : State
         The finished state of the fit.
+    warnings_ : list of str
+        What a user should know of the fit.
     """
 
     state_type: ClassVar[type[Any]]  # Any: a class variable cannot be of type StateT
+    warning_type: ClassVar[type[LabelModelWarning]] = ConvergenceWarning
     state_: StateT
+    warnings_: list[str]
 
     @property
     @abstractmethod
@@ -107,7 +119,7 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
             raise ParametersError(
                 f"state of stage {state.stage!r} is not fitted; repeat m_step until 'done'"
             )
-        self.state_ = state
+        self.state_, self.warnings_ = state, []
         self.n_classes_, self.n_lfs_ = state.n_classes, state.n_lfs
         self.class_balance_ = np.array(state.class_balance)
         self.uncovered_balance_ = self.class_balance_
@@ -116,6 +128,12 @@ class StagedModel(BaseLabelModel, Generic[StateT]):
 
     def _fit(self, table: PatternTable) -> None:
         self.set_state(fit_blocks(self, blocks_of(table), os.cpu_count() or 1))
+        for text, kind in self._notices():
+            warnings.warn(text, kind, stacklevel=3)
+
+    def _notices(self) -> list[tuple[str, type[LabelModelWarning]]]:
+        """Warnings of the fit to be given, by default all of `warnings_`."""
+        return [(text, self.warning_type) for text in self.warnings_]
 
     def _posteriors(self, table: PatternTable) -> FloatArray:
         blocks = blocks_of(table)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, softmax
+from labelmodel.blocks import sum_rows
 from labelmodel.class_balance import given_or_uniform, shares_of_gold
 from labelmodel.errors import LabelModelWarning, VotesError
 from labelmodel.fixedpoint import check_record_count
@@ -16,7 +16,7 @@ from labelmodel.moments import STAGE, check_moments_fit, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
-from labelmodel.vote_sums import sum_rows
+from labelmodel.vote_index import vote_cells
 
 ASSUMED_AGREEMENT = 0.4
 """E[vote x class] of an LF that is in no triplet: an accuracy of .7."""
@@ -93,9 +93,9 @@ class Triplets(StagedModel[TripletsState]):
     """
 
     state_type: ClassVar = TripletsState
+    warning_type: ClassVar = LabelModelWarning
     emissions_: FloatArray
     lf_accuracy_: FloatArray
-    warnings_: list[str]
 
     def __init__(
         self,
@@ -174,7 +174,9 @@ class Triplets(StagedModel[TripletsState]):
     def posteriors(self, table: PatternTable, state: TripletsState) -> FloatArray:
         """Class balance times the emissions of the votes, normalised; float64[P, 2]."""
         check_shape(table, state)
-        scores = np.log(state.class_balance) + sum_rows(table, np.log(state.emissions))
+        scores = np.log(state.class_balance) + sum_rows(
+            table, vote_cells(table), np.log(state.emissions).reshape(-1, table.n_classes)
+        )
         return softmax(scores)
 
     def set_state(self, state: TripletsState) -> Self:
@@ -184,11 +186,6 @@ class Triplets(StagedModel[TripletsState]):
         self.lf_accuracy_ = 0.5 + state.agreement / 2.0
         self.warnings_ = list(state.warnings)
         return self
-
-    def _fit(self, table: PatternTable) -> None:
-        super()._fit(table)
-        for text in self.warnings_:
-            warnings.warn(text, LabelModelWarning, stacklevel=3)
 
     @property
     def _balance_source(self) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import FloatArray, IndexArray, IntArray, row_max, row_sum
+from labelmodel.arrays import FloatArray, IndexArray, IntArray
 from labelmodel.fixedpoint import FRACTION_BITS, ONE
 from labelmodel.patterns import PatternTable
 from labelmodel.vote_index import vote_cells
@@ -32,17 +32,6 @@ def sum_by_class(table: PatternTable, per_vote: FloatArray) -> FloatArray:
     size = len(table) * table.n_classes
     summed = np.asarray(np.bincount(cells, per_vote, minlength=size), dtype=np.float64)
     return summed.reshape(len(table), table.n_classes)
-
-
-def sum_rows(table: PatternTable, per_vote: FloatArray) -> FloatArray:
-    """Sum over the votes of each pattern of their rows; float64[m, k, k] -> float64[P, k]."""
-    k = table.n_classes
-    if not table.n_lfs:
-        return np.zeros((len(table), k))
-    ones = np.ones(len(table.lfs))
-    shape = (len(table), table.n_lfs * k)
-    votes = sparse.csr_matrix((ones, vote_cells(table), table.indptr), shape=shape)
-    return np.asarray(votes @ np.ascontiguousarray(per_vote.reshape(-1, k)))
 
 
 def exact_by_vote(table: PatternTable, per_vote: IntArray) -> IntArray:
@@ -81,15 +70,12 @@ def joined(sums: IntArray) -> FloatArray:
 
 
 def keep_gold(table: PatternTable, scores: FloatArray) -> FloatArray:
-    """Scores with -inf for the classes that gold for the fit rules out, float64[P, k]."""
-    classes = np.arange(table.n_classes)
-    known = table.gold[:, None] >= 0
-    return np.where(known & (table.gold[:, None] != classes), -np.inf, scores)
+    """Scores with -inf for the cells of classes that gold for the fit rules out; in place.
 
-
-def log_normalise(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Logarithm of the summed exponentials of each row [P], and their shares [P, k]."""
-    top = row_max(scores)
-    shares = np.exp(scores - top[:, None])
-    total = row_sum(shares)
-    return top + np.log(total), shares / total[:, None]
+    `scores` are float64[P, k g], the g subtypes of a class side by side.
+    """
+    known = np.flatnonzero(table.gold >= 0)
+    classes = np.arange(scores.shape[1]) // max(scores.shape[1] // table.n_classes, 1)
+    others = table.gold[known, None] != classes
+    scores[known] = np.where(others, -np.inf, scores[known])
+    return scores

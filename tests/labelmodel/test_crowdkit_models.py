@@ -10,9 +10,9 @@ from reference_answers import live_answers, store_answers, stored_answers
 from vote_strategies import simulated_crowd
 
 from labelmodel import GLAD, MACE, from_dense, from_dense_with_inverse
+from labelmodel.arrays import softmax_and_log_sum
 from labelmodel.easiness import score_classes
 from labelmodel.staged import fit_blocks
-from labelmodel.vote_sums import log_normalise
 
 ROUNDS = 30
 
@@ -71,7 +71,7 @@ def check_glad(case, answer):
     theirs = np.zeros(len(table))
     theirs[inverse] = log_beta
     log_prior = np.full((len(table), table.n_classes), -np.log(table.n_classes))
-    log_likelihood, posterior = log_normalise(score_classes(table, alpha, log_prior, theirs))
+    posterior, log_likelihood = softmax_and_log_sum(score_classes(table, alpha, log_prior, theirs))
     assert posterior[inverse] == pytest.approx(expected, abs=1e-3)
     density = table.counts @ (log_likelihood - 0.5 * (theirs - 1.0) ** 2)
     density -= 0.5 * ((alpha - 1.0) ** 2).sum()

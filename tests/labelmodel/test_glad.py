@@ -7,8 +7,8 @@ from scipy.special import expit
 from vote_strategies import vote_matrices
 
 from labelmodel import GLAD, from_dense
+from labelmodel.arrays import softmax_and_log_sum
 from labelmodel.easiness import best_easiness, score_classes
-from labelmodel.vote_sums import log_normalise
 
 
 def crowd_on_uneven_records(n=3_000, m=12, seed=0):
@@ -45,7 +45,7 @@ def test_the_easiness_of_a_pattern_is_the_best_on_a_fine_grid(case):
 
     def density(log_beta):
         scores = score_classes(table, alpha, log_prior, log_beta)
-        return log_normalise(scores)[0] - 0.5 * (log_beta - 1.0) ** 2
+        return softmax_and_log_sum(scores)[1] - 0.5 * (log_beta - 1.0) ** 2
 
     reached = density(best_easiness(table, alpha, log_prior))
     for point in np.arange(-2.0, 4.0, 0.05):
