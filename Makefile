@@ -32,7 +32,7 @@ test-slow: $(VENV)/.ready ## run the tests that start engines or install the whe
 .PHONY: test-stores
 test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azure, installed on first use
 	@$(BIN)/python scripts/store_servers.py
-	@$(BIN)/python -m pytest -m stores tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m stores tests
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types
