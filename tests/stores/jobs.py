@@ -93,9 +93,13 @@ def run(job: Path, *flags: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def contents(uri: str) -> dict[str, bytes]:
-    """Return everything that a data set holds, but for what names runs and places."""
+    """Return everything that a data set holds, but for what names runs and places.
+
+    The code does: a function names the store of its word list.
+    """
     store = Store.open(uri)
-    return {path: store.get(path) for path in store.list() if not path.startswith("_labelmill")}
+    named = ("_labelmill", "code/")
+    return {path: store.get(path) for path in store.list() if not path.startswith(named)}
 
 
 def labels_of(uri: str) -> list[dict[str, object]]:
