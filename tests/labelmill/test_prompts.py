@@ -7,6 +7,7 @@ import datetime
 import email.utils
 import ipaddress
 import json
+import logging
 import os
 import pickle
 import re
@@ -812,6 +813,7 @@ def test_threads_that_have_the_same_prompt_ask_once(tmp_path):
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "empty", "foreign"])
 def test_a_corrupt_segment_is_ignored_and_asked_again(damage, server, tmp_path, caplog):
+    caplog.set_level(logging.WARNING)  # whatever ran here before
     bound(server, tmp_path).votes(numbered(5))
     [segment] = segments(tmp_path)
     data = segment.read_bytes()
@@ -847,6 +849,7 @@ def test_stored_answers_are_checked_against_the_classes(server, tmp_path):
 def test_answers_are_kept_when_the_store_cannot_be_written_for_a_while(
     server, tmp_path, monkeypatch, caplog
 ):
+    caplog.set_level(logging.WARNING)  # whatever ran here before
     tone = bound(server, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(Store, "put", lambda *_: (_ for _ in ()).throw(StoreError("full")))

@@ -176,9 +176,9 @@ def test_bad_votes_are_refused(indptr, lfs, labels, message):
     ("votes", "message"),
     [
         (np.array([[-2, 0]]), "neither a class"),
-        (np.array([[0.5, 0]]), "must be integers"),
+        (np.array([[0.5, 0]]), "must be whole numbers"),
         (np.array([0, 1]), "matrix"),
-        (np.array([["a"]]), "must be integers"),
+        (np.array([["a"]]), "must be whole numbers"),
     ],
 )
 def test_matrices_that_hold_no_votes_are_refused(votes, message):

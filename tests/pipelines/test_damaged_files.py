@@ -45,7 +45,7 @@ def test_damaged_file_of_each_kind_is_named_and_a_full_run_makes_it_again(make_j
     run(job)
     store = Store.open(str(job.parent / "out"))
     one_each = {file.kind: file.path for file in read_manifest(store).files}
-    assert sorted(one_each) == ["faults", "ids", "labels", "model", "patterns", "votes"]
+    assert sorted(one_each) == ["code", "faults", "ids", "labels", "model", "patterns", "votes"]
     whole = {path: store.get(path) for path in one_each.values()}
     for path, data in whole.items():
         store.put(path, damage(data))
