@@ -206,8 +206,8 @@ class Guard:
                 continue
             if answer.fault.type == TIME_LIMIT_EXCEEDED:
                 total.seconds += self._limit_of(position)
-                own = self._has_own_limit(position)
-                work.stops.timed_out(position, limited_by_job=not own)
+                by_job = self._own_limit(position) is None
+                work.stops.timed_out(position, limited_by_job=by_job)
             row = _culprit(piece, answer)
             if row is None and (piece.every_record or takes_batches(self._lfs[position])):
                 pieces += piece.halves()
@@ -234,19 +234,14 @@ class Guard:
     def _blame(
         self, work: _Work, position: int, rows: Rows | None, row: int, death: Death, total: Called
     ) -> None:
-        lf = self._lfs[position]
-        named = replace(
-            death.fault,
-            lf=lf.name,
-            id=work.id_of(rows, row),
-            message=death.fault.message or f"did not return within {self._limit_of(position):g} s",
-        )
-        if death.phase is Phase.PREPROCESSING:
-            named = replace(
-                named,
-                message=death.fault.message
-                or f"a preprocessor did not return within {self._limit:g} s",
-            )
+        message = death.fault.message
+        preprocessing = death.phase is Phase.PREPROCESSING
+        if not message:
+            limit = self._limit if preprocessing else self._limit_of(position)
+            message = f"{'a preprocessor ' * preprocessing}did not return within {limit:g} s"
+        name, record = self._lfs[position].name, work.id_of(rows, row)
+        named = replace(death.fault, lf=name, id=record, message=message)
+        if preprocessing:
             place = row if rows is None else int(rows[row])
             work.broken.setdefault(self._chain(position), {})[place] = named
         work.stops.faults[position].append(named)
@@ -258,13 +253,12 @@ class Guard:
         lf = self._lfs[position]
         return tuple(map(id, lf.pre)) if isinstance(lf, LabelingFunction) else ()
 
-    def _has_own_limit(self, position: int) -> bool:
+    def _own_limit(self, position: int) -> float | None:
         lf = self._lfs[position]
-        return isinstance(lf, LabelingFunction) and lf.timeout is not None
+        return lf.timeout if isinstance(lf, LabelingFunction) else None
 
     def _limit_of(self, position: int) -> float:
-        lf = self._lfs[position]
-        own = lf.timeout if isinstance(lf, LabelingFunction) else None
+        own = self._own_limit(position)
         return self._limit if own is None else own
 
     def _refuse(
