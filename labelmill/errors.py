@@ -69,6 +69,12 @@ class RowAccountingError(LabelmillError):
     """Rows read, voted on, dead-lettered and labeled do not add up."""
 
 
+class StillRunningError(LabelmillError):
+    """The time to wait is over; the job goes on at the engine."""
+
+    exit_code = 4
+
+
 class GateRefusedError(LabelmillError):
     """A gate refused the new version; the last good one stays current."""
 

@@ -204,9 +204,15 @@ class LimitsSpec(Section):
 class RunnerSpec(Section):
     """Where the job runs when the command line does not say."""
 
-    name: str = Field("local", description="`local`, or the name of a Beam runner.")
+    name: str = Field(
+        "local",
+        description="`local`, `flink`, `spark`, `prism`, `dataflow`, or the name of a Beam runner.",
+    )
     options: list[str] = Field(
         default_factory=list, description="Beam flags, as on a command line."
+    )
+    wait_hours: float = Field(
+        24.0, gt=0, description="How long the launcher waits for an engine before it leaves."
     )
 
 

@@ -18,10 +18,12 @@ from labelmill.manifest import FileEntry, Manifest
 from labelmill.store import ListedFile, Store
 from labelmill.versions import (
     RUNS_FOLDER,
+    SUBMISSIONS_FOLDER,
     list_versions,
     manifest_path,
     read_manifest,
     run_path,
+    submission_path,
 )
 
 FOLDERS = (
@@ -178,6 +180,10 @@ def _unnamed(store: Store, named: set[str], manifests: list[Manifest]) -> Iterat
             continue  # that format does not name them
         yield from (file for file in store.list_files(folder) if file.path not in named)
     oldest = str(manifests[0].run.get("id"))
-    for file in store.list_files(RUNS_FOLDER):
-        if file.path not in named and file.path < run_path(oldest):  # ids start with the time
-            yield file
+    for folder, first in (
+        (RUNS_FOLDER, run_path(oldest)),
+        (SUBMISSIONS_FOLDER, submission_path(oldest)),
+    ):
+        for file in store.list_files(folder):
+            if file.path not in named and file.path < first:  # ids start with the time
+                yield file

@@ -103,6 +103,11 @@ class ShardTask:
         columns = [[column.name, str(column.type)] for column in self.schema]
         return input_digest({"columns": columns, "gold": self.gold_column})
 
+    @property
+    def votes_mark(self) -> str:
+        """What is in the names of all votes of this job, and of none by other functions."""
+        return f"-{self._functions_digest}"
+
     @cached_property
     def _functions_digest(self) -> str:
         """The part that all shards share, worked out once: it grows with the functions."""

@@ -24,6 +24,7 @@ from labelmill.store import Store
 VERSIONS_FOLDER = "_labelmill/versions"
 CURRENT_PATH = "_labelmill/current.json"
 RUNS_FOLDER = "_labelmill/runs"
+SUBMISSIONS_FOLDER = "_labelmill/submissions"
 
 _MANIFEST_NAME = re.compile(rf"{VERSIONS_FOLDER}/(\d{{8,}})\.json")
 _VERIFY_THREADS = 4  # each holds one whole file
@@ -41,6 +42,11 @@ def manifest_path(version: int) -> str:
 def run_path(run_id: str) -> str:
     """Return the name under which a run's outcome is stored."""
     return f"{RUNS_FOLDER}/{run_id}.json"
+
+
+def submission_path(run_id: str) -> str:
+    """Return the name under which a run is stored before it starts."""
+    return f"{SUBMISSIONS_FOLDER}/{run_id}.json"
 
 
 def list_versions(store: Store) -> list[int]:

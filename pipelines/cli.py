@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,9 @@ from rich.console import Console
 from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobfile import load_job
 from labelmill.jobspec import json_schema
+from pipelines.cli_engines import COMMANDS as ENGINE_COMMANDS
 from pipelines.cli_parts import consoles, drop_output
-from pipelines.cli_versions import COMMANDS
+from pipelines.cli_versions import COMMANDS as VERSION_COMMANDS
 from pipelines.shadowing import check_packages
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--runner", help="local (default) or the name of a Beam runner."),
+        click.option(
+            "--runner",
+            help="local (default), flink, spark, prism, dataflow, or the name of a Beam runner.",
+        ),
         click.option("--full", is_flag=True, help="Compute everything again; reuse nothing."),
         click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED),
     ]
@@ -120,6 +124,7 @@ def plan(
 @_job_options
 @click.option("--accept", multiple=True, metavar="GATE", help="Publish although this gate refuses.")
 @click.option("--verbose", is_flag=True, help="Show Beam's log.")
+@click.option("--no-wait", is_flag=True, help="Leave once the engine has the job; see `status`.")
 @_runner_options
 def run(
     job: Path,
@@ -127,6 +132,7 @@ def run(
     as_json: bool,
     accept: tuple[str, ...],
     verbose: bool,
+    no_wait: bool,
     runner: str | None,
     full: bool,
     beam_flags: tuple[str, ...],
@@ -136,7 +142,7 @@ def run(
     Any Beam flag may follow, such as --direct_num_workers=2.
     """
     from pipelines.progress import TerminalProgress
-    from pipelines.run import run_plan
+    from pipelines.run import run_plan, submit_plan
     from pipelines.screen import Screen
 
     out, err = consoles(as_json)
@@ -155,10 +161,17 @@ def run(
         return
     if not as_json:
         Screen(err).warnings(made.warnings)
+    say = partial(err.print, style="dim", highlight=False)
+    if no_wait:
+        submitted = submit_plan(made, choice, accept=accept, verbose=verbose, say=say).submission
+        if as_json:
+            click.echo(json.dumps({"status": "submitted", **asdict(submitted)}, indent=2))
+        screen.submitted(submitted, spec.output.uri)
+        return
     watch = None
     if err.is_terminal and not verbose:
         watch = lambda plan, path: TerminalProgress(err, plan, path)  # noqa: E731
-    finished = run_plan(made, choice, accept=accept, watch=watch, verbose=verbose)
+    finished = run_plan(made, choice, accept=accept, watch=watch, verbose=verbose, say=say)
     outcome = finished.outcome
     if as_json:
         document = {**asdict(outcome), "output": spec.output.uri, "seconds": finished.seconds}
@@ -232,7 +245,7 @@ def lfs(
         LFScreen(out).sample(found, View(named))
 
 
-for command in COMMANDS:
+for command in (*ENGINE_COMMANDS, *VERSION_COMMANDS):
     cli.add_command(command)
 
 
@@ -244,9 +257,10 @@ def _planned(
     flags: Sequence[str],
     err: Console,
 ) -> tuple[Plan, RunnerChoice]:
+    from pipelines.beamflags import check_flags
     from pipelines.plan import make_plan
     from pipelines.progress import notice
-    from pipelines.runners import check_flags, choose_runner
+    from pipelines.runners import choose_runner
 
     spec, folder = load_job(job, overrides)
     check_flags([*spec.runner.options, *flags])  # before functions are tried on a sample

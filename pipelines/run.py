@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 import re
 import signal
 import socket
-import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PortableOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 
-from labelmill import errors
 from labelmill.datafiles import stage
+from labelmill.environment import labelmill_version
 from labelmill.errors import JobSpecError, LabelmillError
 from labelmill.filecache import RESOURCES
 from labelmill.gates import GATES
@@ -31,13 +29,15 @@ from labelmill.manifest import FileEntry
 from labelmill.publication import RunInfo, RunOutcome
 from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
+from labelmill.submission import Submission, count_stored, read_outcome, store_submission
 from labelmill.versions import run_path
+from pipelines.beamerrors import own_error, without_beam
+from pipelines.beamoutput import diverted_output, quiet_beam
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
+from pipelines.waiting import Wait, check_endpoint, run_at_engine
 from transforms.refit import refit_of
-
-CONNECT_SECONDS = 10
 
 Watch = Callable[[Plan, str], AbstractContextManager[object]]
 """Given a plan and the file that rows done are reported to, shows progress while it is open."""
@@ -58,6 +58,19 @@ class Finished:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """A run that was handed to an engine and is not waited for.
+
+    Attributes:
+        submission: Its record.
+        runner: What it runs on.
+    """
+
+    submission: Submission
+    runner: RunnerChoice
+
+
 def run_plan(
     plan: Plan,
     choice: RunnerChoice,
@@ -65,6 +78,7 @@ def run_plan(
     accept: Sequence[str] = (),
     watch: Watch | None = None,
     verbose: bool = False,
+    say: Callable[[str], None] = print,
 ) -> Finished:
     """Run a plan to its end.
 
@@ -74,22 +88,69 @@ def run_plan(
         accept: Gates that the operator overrides.
         watch: Shows progress.
         verbose: Let Beam log.
+        say: Takes what there is to say of an engine while it is waited for.
 
     Raises:
         JobSpecError: An unknown gate.
+        StillRunningError: The job goes on after `runner.wait_hours` of the job file.
         LabelmillError: The pipeline failed; nothing was published.
     """
+    run, submission = _prepare(plan, choice, accept)
+    store = Store.open(plan.job.output.uri)
+    _execute(plan, choice, run, submission, plan.job.runner.wait_hours * 3600, watch, verbose, say)
+    outcome = read_outcome(store, run.id)
+    if outcome is None:
+        raise LabelmillError(
+            f"the pipeline ended, but run {run.id} left no outcome in {plan.job.output.uri}; "
+            "run again, stored work is reused"
+        )
+    ended = datetime.datetime.now(datetime.UTC)
+    seconds = (ended - datetime.datetime.fromisoformat(submission.started)).total_seconds()
+    return Finished(outcome, choice, seconds)
+
+
+def submit_plan(
+    plan: Plan,
+    choice: RunnerChoice,
+    *,
+    accept: Sequence[str] = (),
+    verbose: bool = False,
+    say: Callable[[str], None] = print,
+) -> Submitted:
+    """Hand a plan to an engine and leave it to that.
+
+    Args:
+        plan: The plan.
+        choice: Runner and flags.
+        accept: Gates that the operator overrides.
+        verbose: Let Beam log.
+        say: Takes what there is to say of the engine.
+
+    Raises:
+        JobSpecError: An unknown gate, or a runner that needs its launcher.
+        LabelmillError: The engine does not take the job.
+    """
+    if choice.needs_launcher:
+        raise JobSpecError(f"--no-wait: {choice.needs_launcher}")
+    run, submission = _prepare(plan, choice, accept)
+    _execute(plan, choice, run, submission, 0, None, verbose, say)
+    return Submitted(submission, choice)
+
+
+def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[RunInfo, Submission]:
+    """Check what a run needs, and describe it."""
     unknown = [name for name in accept if name not in GATES]
     if unknown:
         raise JobSpecError(f"--accept {unknown[0]}: no such gate; gates: {', '.join(GATES)}")
     if plan.job.output.uri.startswith("memory:"):
         raise JobSpecError("output.uri memory:// is gone when this process ends; name a folder")
-    _check_endpoint(choice)
+    check_endpoint(choice)
     store = Store.open(plan.job.output.uri)
     store.check_create_only()
     started = datetime.datetime.now(datetime.UTC)
+    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     run = RunInfo(
-        id=f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+        id=run_id,
         started=started.isoformat(timespec="seconds"),
         runner=choice.runner,
         labelmill=labelmill_version(),
@@ -98,6 +159,46 @@ def run_plan(
         inputs_digest=plan.inputs_digest,
         accept=tuple(accept),
     )
+    mark = plan.task.votes_mark if plan.task.reuse else ""
+    votes, labels = count_stored(store, mark)
+    submission = Submission(
+        run_id=run_id,
+        started=started.isoformat(),
+        job=plan.job.name,
+        runner=choice.name,
+        engine_job=choice.job_name or _job_name(plan.job.name, run_id),
+        engine=choice.flink_address or "",
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        needs_launcher=choice.needs_launcher is not None,
+        shards=len(plan.corpus.shards),
+        to_vote=len(plan.to_vote),
+        votes_mark=mark,
+        votes_before=votes,
+        labels_before=labels,
+    )
+    store_submission(store, submission)
+    return run, submission
+
+
+def _job_name(job: str, run_id: str) -> str:
+    """Return a name that every engine takes: letters, digits and hyphens, at most 63."""
+    words = re.sub(r"[^a-z0-9]+", "-", job.lower()).strip("-")[:30].strip("-")
+    return "-".join(part for part in ("labelmill", words, run_id.lower()) if part)
+
+
+def _execute(
+    plan: Plan,
+    choice: RunnerChoice,
+    run: RunInfo,
+    submission: Submission,
+    seconds: float,
+    watch: Watch | None,
+    verbose: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Build the graph and run it, here or at an engine."""
+    store = Store.open(plan.job.output.uri)
     with (
         tempfile.TemporaryDirectory(prefix="labelmill-") as folder,
         quiet_beam(verbose),
@@ -112,19 +213,17 @@ def run_plan(
         shards = plan.corpus.shards
         refit = refit_of(plan.task, plan.parent)
         inputs = GraphInputs(shards, task, plan.prepared, run, plan.rows_of(shards), refit)
-        pipeline = beam.Pipeline(options=choice.options())
+        options = choice.options()
+        options.view_as(GoogleCloudOptions).job_name = submission.engine_job
+        pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, inputs)
         with watch(plan, str(progress)) if watch else nullcontext(), _ends_workers(progress):
-            _run_pipeline(pipeline)
-    try:
-        outcome = RunOutcome.from_json(store.get(run_path(run.id)))
-    except FileNotFoundError:
-        raise LabelmillError(
-            f"the pipeline ended, but run {run.id} left no outcome in {plan.job.output.uri}; "
-            "run again, stored work is reused"
-        ) from None
-    ended = datetime.datetime.now(datetime.UTC)
-    return Finished(outcome, choice, (ended - started).total_seconds())
+            if choice.is_local:
+                _run_here(pipeline)
+            else:
+                has_outcome = partial(store.exists, run_path(run.id))
+                wait = Wait(submission.engine_job, has_outcome, seconds, say)
+                run_at_engine(pipeline, choice, wait)
 
 
 def _store_inputs(store: Store, plan: Plan) -> tuple[FileEntry, ...]:
@@ -159,109 +258,12 @@ def _ends_workers(progress: Path) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _check_endpoint(choice: RunnerChoice) -> None:
-    """Check that a job service answers where the flags say; Beam would wait for it in silence.
-
-    Raises:
-        LabelmillError: Nothing answers.
-    """
-    endpoint = choice.options().view_as(PortableOptions).job_endpoint
-    host, colon, port = (endpoint or "").rpartition(":")
-    if not colon or not port.isdigit():  # none, or `embed`
-        return
+def _run_here(pipeline: beam.Pipeline) -> None:
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise LabelmillError(
-            f"no job service answers at {endpoint} (--job_endpoint): {error}; start it, or name "
-            "another"
-        ) from error
-
-
-def _run_pipeline(pipeline: beam.Pipeline) -> None:
-    try:
-        result = pipeline.run()
-        state = result.wait_until_finish()
+        state = pipeline.run().wait_until_finish()
     except LabelmillError as error:
-        raise type(error)(_without_beam(str(error))) from error
+        raise type(error)(without_beam(str(error))) from error
     except Exception as error:
-        raise _own_error(error) from error
+        raise own_error(error) from error
     if state not in (None, "DONE"):
         raise LabelmillError(f"the pipeline ended in state {state}; nothing was published")
-
-
-_OWN = re.compile(r"labelmill\.errors\.(\w+): (.*)")
-
-
-def _without_beam(message: str) -> str:
-    """Return a message without the step that Beam appends to it."""
-    return re.sub(r" \[while running '[^']*'\]?.*$", "", message, flags=re.DOTALL)
-
-
-def _own_error(error: Exception) -> LabelmillError:
-    """Return the error of ours that a runner wrapped in text, or one that quotes the last line.
-
-    Beam hands worker exceptions over as text; the last one of ours in it is the cause.
-    """
-    text = str(error)
-    if "KeyboardInterrupt" in text:  # Ctrl-C reached a worker thread first
-        raise KeyboardInterrupt
-    found = _OWN.findall(text)
-    if found:
-        name, message = found[-1]
-        message = _without_beam(message)
-        cls = getattr(errors, name, LabelmillError)
-        if isinstance(cls, type) and issubclass(cls, LabelmillError):
-            return cls(message)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return LabelmillError(
-        f"the pipeline failed: {lines[-1] if lines else type(error).__name__}; nothing was "
-        "published, and a rerun reuses what was stored (--debug shows the whole trace)"
-    )
-
-
-@contextmanager
-def quiet_beam(verbose: bool) -> Iterator[None]:
-    """Silence the log of Beam, whose news is on our own screen, unless asked for."""
-    names = ("apache_beam", "root")
-    loggers = [logging.getLogger(None if name == "root" else name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def diverted_output(path: Path) -> Iterator[None]:
-    """Send what this process and its children write to stdout and stderr to a file.
-
-    Beam's local worker processes log to stderr and take no option that says otherwise, and
-    functions may print. Progress is drawn on a duplicate of the terminal that was made before.
-    """
-    streams = ((sys.stdout, 1), (sys.stderr, 2))
-    for stream, _ in streams:
-        stream.flush()
-    saved = [(os.dup(number), number) for _, number in streams]
-    try:
-        with path.open("ab") as file:
-            for _, number in streams:
-                os.dup2(file.fileno(), number)
-            yield
-    finally:
-        for stream, _ in streams:
-            stream.flush()
-        for copy, number in saved:
-            os.dup2(copy, number)
-            os.close(copy)
-
-
-def labelmill_version() -> str:
-    """Return the installed version, or ``checkout`` when run from a bare one."""
-    try:
-        return version("labelmill")
-    except PackageNotFoundError:
-        return "checkout"

@@ -1,16 +1,29 @@
-"""Runner profiles: which Beam options a runner needs, and strict checking of Beam flags."""
+"""Runner profiles: the Beam runner and the flags that each engine needs; flags given win.
+
+A profile only returns options. Its defaults are those of the files in deploy/: workers beside each
+task manager or executor at port 50000.
+"""
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+    StandardOptions,
+)
 
 from labelmill.errors import JobSpecError
+from pipelines.beamflags import check_flags, is_given
 
 LOCAL_NAMES = ("local", "direct", "directrunner", "fnapirunner")
 """Names of the local runner. `DirectRunner` in Beam 2.77 tries to fetch Prism first; labelmill
@@ -19,18 +32,26 @@ means FnApiRunner by all of them."""
 LOCAL_PROCESSES_FROM = 20.0
 """Projected seconds of work from which the local runner uses processes: starting them costs 3 s."""
 
+WORKER_POOL = "localhost:50000"
+"""Where an engine's machines find their workers when flags do not say."""
+
+EXTERNAL = ("--environment_type=EXTERNAL", f"--environment_config={WORKER_POOL}")
+
 
 @dataclass(frozen=True)
 class RunnerChoice:
     """A runner with its flags.
 
     Attributes:
+        name: The engine: ``local``, ``flink``, ``spark``, ``prism``, ``dataflow``, or the Beam
+            runner itself.
         runner: Name that Beam knows.
         flags: Beam flags.
         is_local: Whether the pipeline runs on this machine, in this process or its children.
         why: One phrase for the screen.
     """
 
+    name: str
     runner: str
     flags: tuple[str, ...]
     is_local: bool
@@ -40,6 +61,160 @@ class RunnerChoice:
         """Return the pipeline options."""
         return PipelineOptions([f"--runner={self.runner}", *self.flags])
 
+    @property
+    def job_endpoint(self) -> str | None:
+        """Address ``host:port`` of the job service; None without one, or when Beam starts it."""
+        endpoint: str | None = self.options().view_as(PortableOptions).job_endpoint
+        host, _, port = (endpoint or "").rpartition(":")
+        return endpoint if host and port.isdigit() else None
+
+    @property
+    def flink_address(self) -> str | None:
+        """Address ``host:port`` of Flink's REST interface; None where flags do not name it."""
+        if self.name != "flink":
+            return None
+        master: str = self.options().view_as(FlinkRunnerOptions).flink_master
+        return None if master.startswith("[") else master.rpartition("://")[2].rstrip("/")
+
+    @property
+    def job_name(self) -> str | None:
+        """Name of the job at the engine, where flags give one."""
+        name: str | None = self.options().view_as(GoogleCloudOptions).job_name
+        return name
+
+    @property
+    def needs_launcher(self) -> str | None:
+        """Why the launcher has to stay until the job ends, in a phrase; None when it need not."""
+        environment = self.options().view_as(PortableOptions).environment_type
+        if self.is_local:
+            return "the local runner is this process"
+        if environment == "LOOPBACK":
+            return "--environment_type=LOOPBACK runs the workers in this process"
+        if self.name in ("prism", "spark") and self.job_endpoint is None:
+            return f"Beam starts {self.name}'s job service in this process; name a --job_endpoint"
+        if self.name == "flink" and self.job_endpoint is None and self.flink_address is None:
+            return "embedded Flink ends with this process; name a --flink_master"
+        return None
+
+
+class Profile(Protocol):
+    """What an engine needs; see `PROFILES`."""
+
+    def runner(self, given: Sequence[str]) -> str:
+        """Return the name of the Beam runner."""
+
+    def flags(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Return the flags to add to those given.
+
+        Raises:
+            JobSpecError: One that only the user knows is missing.
+        """
+
+
+class FlinkProfile:
+    """Apache Flink, by a job service that runs already or by the one that Beam starts."""
+
+    def runner(self, given: Sequence[str]) -> str:
+        """Return Beam's runner."""
+        return _portable("FlinkRunner", given)
+
+    def flags(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Return where the workers are: in this process for embedded Flink, else beside tasks."""
+        options = PipelineOptions(list(given))
+        embedded = options.view_as(FlinkRunnerOptions).flink_master.startswith("[")
+        is_ours = embedded and not is_given("--job_endpoint", given)
+        return _environment(given, is_ours)
+
+
+class SparkProfile:
+    """Apache Spark, by a job service that runs already or by the one that Beam starts."""
+
+    def runner(self, given: Sequence[str]) -> str:
+        """Return Beam's runner."""
+        return _portable("SparkRunner", given)
+
+    def flags(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Return where the workers are, and that sources are split before Spark sees them.
+
+        Without the latter a source may be read by one task.
+        """
+        options = PipelineOptions(list(given))
+        embedded = options.view_as(SparkRunnerOptions).spark_master_url.startswith("local")
+        is_ours = embedded and not is_given("--job_endpoint", given)
+        optimised = any("pre_optimize" in flag for flag in given)
+        first = () if optimised else ("--experiments=pre_optimize=all",)
+        return (*first, *_environment(given, is_ours))
+
+
+class PrismProfile:
+    """Prism, Beam's own portable runner for one machine."""
+
+    def runner(self, given: Sequence[str]) -> str:
+        """Return Beam's runner."""
+        return _portable("PrismRunner", given)
+
+    def flags(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Return where the program is, when it is on PATH, and how loud it is."""
+        added = []
+        found = shutil.which("prism")
+        if found and not is_given("--prism_location", given):
+            added.append(f"--prism_location={found}")
+        if not is_given("--prism_log_level", given):
+            added.append("--prism_log_level=warn")
+        return (*added, *_environment(given, is_ours=not is_given("--job_endpoint", given)))
+
+
+class DataflowProfile:
+    """Google Cloud Dataflow."""
+
+    NEEDED = ("--project", "--region", "--temp_location")
+    CODE = ("--sdk_container_image", "--setup_file", "--requirements_file", "--extra_package",
+            "--extra_packages", "--template_location")  # fmt: skip
+
+    def runner(self, given: Sequence[str]) -> str:
+        """Return Beam's runner."""
+        return "DataflowRunner"
+
+    def flags(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Return none; check that those are there which have no default.
+
+        Raises:
+            JobSpecError: A project, region or bucket is missing, or what installs labelmill on
+                the workers.
+        """
+        missing = [name for name in self.NEEDED if not is_given(name, given)]
+        if missing:
+            raise JobSpecError(f"--runner dataflow needs {' and '.join(missing)}")
+        if not any(is_given(name, given) for name in self.CODE):
+            raise JobSpecError(
+                "--runner dataflow: workers need labelmill; name an image that has it with "
+                "--sdk_container_image (deploy/docker builds one)"
+            )
+        return ()
+
+
+@dataclass(frozen=True)
+class BeamProfile:
+    """Any other runner of Beam, with the flags given and no others."""
+
+    name: str
+
+    def runner(self, given: Sequence[str]) -> str:
+        """Return its name."""
+        return self.name
+
+    def flags(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Return none."""
+        return ()
+
+
+PROFILES: dict[str, Profile] = {
+    "flink": FlinkProfile(),
+    "spark": SparkProfile(),
+    "prism": PrismProfile(),
+    "dataflow": DataflowProfile(),
+}
+
 
 def choose_runner(
     name: str, flags: Sequence[str], *, projected_seconds: float, n_shards: int
@@ -47,74 +222,62 @@ def choose_runner(
     """Choose runner and flags.
 
     Args:
-        name: ``local`` or the name of a Beam runner.
+        name: ``local``, a name in `PROFILES`, or the name of a Beam runner.
         flags: Beam flags of the job file and command line; they win over what is chosen here.
         projected_seconds: Work to do, on one core.
         n_shards: Shards to work on, the most that processes can share.
 
     Raises:
-        JobSpecError: A flag or a runner that Beam does not know.
+        JobSpecError: A flag or a runner that Beam does not know, or a flag that is missing.
     """
     check_flags(flags)
-    if name.lower() not in LOCAL_NAMES:
-        known = {*StandardOptions.KNOWN_RUNNER_NAMES, *LOCAL_NAMES}
-        short = {runner.lower().removesuffix("runner"): runner for runner in known}
-        if "." not in name and name.lower().removesuffix("runner") not in short:
-            close = difflib.get_close_matches(name.lower().removesuffix("runner"), short, 1)
-            hint = (
-                f"did you mean {short[close[0]]}?"
-                if close
-                else f"known: {', '.join(sorted(known))}"
-            )
-            raise JobSpecError(f"--runner {name}: no such runner; {hint}")
-        return RunnerChoice(name, tuple(flags), is_local=False, why=f"--runner {name}")
-    if any(flag.startswith(("--direct_running_mode", "--direct_num_workers")) for flag in flags):
-        return RunnerChoice("FnApiRunner", tuple(flags), is_local=True, why="as flags say")
+    if name.lower() in LOCAL_NAMES:
+        return _local(flags, projected_seconds, n_shards)
+    short = name.lower().removesuffix("runner")
+    profile = PROFILES.get(short)
+    if profile is None:
+        profile = BeamProfile(_beam_runner(name))
+        short = profile.name
+    chosen = (*profile.flags(flags), *flags)
+    return RunnerChoice(short, profile.runner(flags), chosen, False, f"--runner {name}")
+
+
+def _local(flags: Sequence[str], projected_seconds: float, n_shards: int) -> RunnerChoice:
+    if any(is_given(name, flags) for name in ("--direct_running_mode", "--direct_num_workers")):
+        return RunnerChoice("local", "FnApiRunner", tuple(flags), True, "as flags say")
     workers = min(os.cpu_count() or 1, n_shards)
     if workers > 1 and projected_seconds >= LOCAL_PROCESSES_FROM:
         chosen = ("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}")
         why = f"{workers} processes: about {projected_seconds:.0f} s of work on one core"
-        return RunnerChoice("FnApiRunner", (*chosen, *flags), is_local=True, why=why)
-    return RunnerChoice("FnApiRunner", tuple(flags), is_local=True, why="in memory: a small plan")
+        return RunnerChoice("local", "FnApiRunner", (*chosen, *flags), True, why)
+    return RunnerChoice("local", "FnApiRunner", tuple(flags), True, "in memory: a small plan")
 
 
-def check_flags(flags: Sequence[str]) -> None:
-    """Check that Beam knows every flag; Beam itself only warns of one that it does not.
+def _beam_runner(name: str) -> str:
+    """Return the name of a runner of Beam, or of a class with its module.
 
     Raises:
-        JobSpecError: An unknown flag, with the nearest known one.
+        JobSpecError: There is none.
     """
-    parser = _beam_parser()
-    try:
-        _, unknown = parser.parse_known_args(list(flags))
-    except _ArgumentError as error:
-        raise JobSpecError(str(error)) from None
-    if unknown:
-        name = unknown[0].partition("=")[0]
-        known = [option for action in parser._actions for option in action.option_strings]
-        ours = ["--runner", "--full", "--accept", "--set", "--json", "--verbose", "--debug"]
-        close = difflib.get_close_matches(name, known + ours, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise JobSpecError(f"unknown option {unknown[0]}{hint}")
+    known = {*StandardOptions.KNOWN_RUNNER_NAMES, *LOCAL_NAMES, *PROFILES}
+    short = {runner.lower().removesuffix("runner"): runner for runner in known}
+    wanted = name.lower().removesuffix("runner")
+    if "." in name or wanted in short:
+        return str(short.get(wanted, name))
+    close = difflib.get_close_matches(wanted, short, 1)
+    hint = f"did you mean {short[close[0]]}?" if close else f"known: {', '.join(sorted(known))}"
+    raise JobSpecError(f"--runner {name}: no such runner; {hint}")
 
 
-class _ArgumentError(Exception):
-    pass
+def _portable(runner: str, given: Sequence[str]) -> str:
+    """Return the runner for a job service that is there, or the one that starts it."""
+    return "PortableRunner" if is_given("--job_endpoint", given) else runner
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]  # argparse would exit here
-        raise _ArgumentError(message)
-
-
-def _beam_parser() -> _Parser:
-    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
-    for options in _option_classes(PipelineOptions):
-        options._add_argparse_args(parser)
-    return parser
-
-
-def _option_classes(cls: type[PipelineOptions]) -> Iterator[type[PipelineOptions]]:
-    for subclass in cls.__subclasses__():
-        yield subclass
-        yield from _option_classes(subclass)
+def _environment(given: Sequence[str], is_ours: bool) -> tuple[str, ...]:
+    """Return where workers run: in this process when the engine is its child, else beside it."""
+    if is_given("--environment_type", given):
+        return ()
+    if is_ours:
+        return ("--environment_type=LOOPBACK",)
+    return EXTERNAL[:1] if is_given("--environment_config", given) else EXTERNAL

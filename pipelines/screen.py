@@ -7,6 +7,7 @@ from typing import Any
 
 from labelmill.outcomes import Fault
 from labelmill.publication import RunOutcome
+from labelmill.submission import Submission
 from labelmill.votetable import unmatched_votes
 from pipelines.plan import Plan
 from pipelines.run import Finished
@@ -94,6 +95,14 @@ class Screen(ScreenParts):
         self.troubles(counts, details["gates"], plan, outcome.status == "published")
         self.failures(plan, counts, details["failures"])
         self.next_steps(plan, outcome, summary)
+
+    def submitted(self, submission: Submission, uri: str) -> None:
+        """Say that a run was handed to an engine, and how to follow it."""
+        self.line(
+            f"[bold]submitted[/] {submission.engine_job} to {submission.runner}: "
+            f"{plural(submission.to_vote, 'shard')} to vote on, of {submission.shards:,}"
+        )
+        self.line(f"follow it with: labelmill status {printable(uri)}")
 
     def _head(self, plan: Plan, finished: Finished) -> None:
         outcome = finished.outcome

@@ -1,0 +1,102 @@
+"""What a Flink cluster says of itself and of a job, by its REST interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+_SECONDS = 10
+
+RUNNING = frozenset(
+    ("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING", "FAILING", "CANCELLING")
+)
+"""States in which a job has not ended."""
+
+
+class FlinkUnreachableError(Exception):
+    """Nothing that speaks Flink's REST interface answers."""
+
+
+@dataclass(frozen=True)
+class FlinkJob:
+    """A job as Flink lists it.
+
+    Attributes:
+        id: Flink's id.
+        state: Such as ``RUNNING``, ``FINISHED`` or ``FAILED``.
+    """
+
+    id: str
+    state: str
+
+
+@dataclass(frozen=True)
+class FlinkOverview:
+    """A cluster.
+
+    Attributes:
+        version: Flink's version.
+        task_managers: Those that are registered.
+        slots: Slots of all.
+    """
+
+    version: str
+    task_managers: int
+    slots: int
+
+
+class FlinkRest:
+    """A client of one cluster.
+
+    Args:
+        address: ``host:port`` of the JobManager's REST interface.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def overview(self) -> FlinkOverview:
+        """Return what the cluster consists of.
+
+        Raises:
+            FlinkUnreachableError: It does not answer.
+        """
+        found = self._get("overview")
+        return FlinkOverview(
+            str(found.get("flink-version")),
+            int(found.get("taskmanagers", 0)),
+            int(found.get("slots-total", 0)),
+        )
+
+    def find(self, name: str) -> FlinkJob | None:
+        """Return the job with a name, the last one of several; None when there is none.
+
+        Raises:
+            FlinkUnreachableError: The cluster does not answer.
+        """
+        jobs = [job for job in self._get("jobs/overview")["jobs"] if job["name"] == name]
+        if not jobs:
+            return None
+        last = max(jobs, key=lambda job: job["start-time"])
+        return FlinkJob(str(last["jid"]), str(last["state"]))
+
+    def failure(self, job: FlinkJob) -> str:
+        """Return why a job failed, in the words of Flink.
+
+        Raises:
+            FlinkUnreachableError: The cluster does not answer.
+        """
+        return str(self._get(f"jobs/{job.id}/exceptions").get("root-exception") or "")
+
+    def _get(self, path: str) -> dict[str, Any]:
+        try:
+            answer = requests.get(f"http://{self.address}/{path}", timeout=_SECONDS)
+            answer.raise_for_status()
+            found = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise FlinkUnreachableError(f"{self.address}: {error}") from error
+        if not isinstance(found, dict):
+            raise FlinkUnreachableError(f"{self.address} does not speak Flink's REST interface")
+        return found
