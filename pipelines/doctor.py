@@ -211,7 +211,7 @@ def _workers(choice: RunnerChoice, uri: str) -> Iterator[Check]:
         yield Check("workers", "fails", f"what they wrote to {uri} cannot be read here", advice)
         return
     hosts = sorted({report.host for report in reports})
-    shown = f"{plural(len(reports), 'process', 'processes')} on {', '.join(hosts)} wrote to {uri}"
+    shown = f"{len(reports)} worker processes on {', '.join(hosts)} wrote to {uri}"
     wrong = {
         f"{difference} ({report.host})"
         for report in reports

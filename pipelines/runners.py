@@ -38,6 +38,10 @@ WORKER_POOL = "localhost:50000"
 EXTERNAL = ("--environment_type=EXTERNAL", f"--environment_config={WORKER_POOL}")
 
 
+SPARK_KEEPS_MILLIS = 60_000
+"""How long an executor keeps a worker that has nothing to do."""
+
+
 @dataclass(frozen=True)
 class RunnerChoice:
     """A runner with its flags.
@@ -134,16 +138,20 @@ class SparkProfile:
         return _portable("SparkRunner", given)
 
     def flags(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Return where the workers are, and that sources are split before Spark sees them.
+        """Return where the workers are, and what keeps Spark from doing work more than once.
 
-        Without the latter a source may be read by one task.
+        Sources are split before Spark sees them, or one task may read them; and workers are kept
+        for a while, or each of Spark's stages starts its own.
         """
         options = PipelineOptions(list(given))
         embedded = options.view_as(SparkRunnerOptions).spark_master_url.startswith("local")
         is_ours = embedded and not is_given("--job_endpoint", given)
-        optimised = any("pre_optimize" in flag for flag in given)
-        first = () if optimised else ("--experiments=pre_optimize=all",)
-        return (*first, *_environment(given, is_ours))
+        added = []
+        if not any("pre_optimize" in flag for flag in given):
+            added.append("--experiments=pre_optimize=all")
+        if not is_given("--environment_cache_millis", given):
+            added.append(f"--environment_cache_millis={SPARK_KEEPS_MILLIS}")
+        return (*added, *_environment(given, is_ours))
 
 
 class PrismProfile:
