@@ -18,12 +18,11 @@ from scipy.special import betainc
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, bin_sums
 from labelmodel.moments import vote_pairs
+from labelmodel.notices import Notice
 from labelmodel.patterns import PatternTable
+from labelmodel.source_kinds import functions_among
 from labelmodel.start import choose_regime
-from labelmodel.state import Regime
-
-NEAR_DUPLICATES = "labeling functions that vote as copies of each other count about as one: "
-"""How the warning begins that goes on with LF numbers, for callers that know the names."""
+from labelmodel.state import Dependence, Regime
 
 ALIKE = 0.8
 ALIKE_TOGETHER = 0.9
@@ -53,24 +52,27 @@ class NearDuplicates:
         copies count as one; but (1 + .35 (1 - e/m)^2) / e at least.
     alike : int64[q, 2]
         Pairs that vote nearly alike and are not copies for all that can be told.
+    functions : bool[m] or None
+        Sources that are labeling functions where there are annotators too
+        (`source_kinds.functions_among`).
     """
 
     groups: tuple[tuple[int, ...], ...]
     weights: FloatArray
     alike: IntArray
+    functions: BoolArray | None = None
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def notices(self) -> tuple[Notice, ...]:
         """What a report should say of it."""
-        found = [
-            f"{NEAR_DUPLICATES}{', '.join(str(source) for source in group)}"
-            for group in self.groups
-        ]
+        text = "labeling functions that vote as copies of each other count about as one: {names}"
+        found = [Notice("copies", text, sources=group) for group in self.groups]
         if len(self.alike):
-            found.append(
+            text = (
                 f"{len(self.alike)} pairs of sources vote nearly alike, which their accuracy may "
                 "explain: they count in full"
             )
+            found.append(Notice("alike_pairs", text))
         return tuple(found)
 
 
@@ -91,7 +93,12 @@ def pair_counts(table: PatternTable) -> tuple[sparse.csr_matrix, int]:
     return vote_pairs(table), table.n_records
 
 
-def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int) -> NearDuplicates:
+def find_near_duplicates(
+    pairs: sparse.csr_matrix,
+    n_classes: int,
+    records: int,
+    dependence: Dependence | None = "near_duplicates",
+) -> NearDuplicates:
     """Find the sources that agree as copies do, beyond what their accuracy explains.
 
     Parameters
@@ -102,6 +109,8 @@ def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int)
         k.
     records : int
         Those that the pairs count, from all blocks of `pair_counts`.
+    dependence : {"near_duplicates"} or None
+        None takes every source as its own; functions are told from annotators all the same.
 
     Returns
     -------
@@ -129,15 +138,33 @@ def find_near_duplicates(pairs: sparse.csr_matrix, n_classes: int, records: int)
     as unlikely by the binomial distribution.
     """
     moments = _Moments.of(pairs, n_classes, records, "lf")
+    functions = functions_among(pairs, n_classes, records, moments.weights_as_one())
+    if dependence is None:
+        m = moments.n_sources
+        return NearDuplicates((), np.ones(m), np.zeros((0, 2), np.int64), functions)
+    if functions is None:
+        return _copies(pairs, n_classes, moments)
+    weights = np.ones(len(functions))
+    groups: list[tuple[int, ...]] = []
+    alike = []
+    for members in (np.flatnonzero(functions), np.flatnonzero(~functions)):
+        cells = (members[:, None] * n_classes + np.arange(n_classes)).ravel()
+        part = pairs[cells][:, cells]
+        found = _copies(part, n_classes, _Moments.of(part, n_classes, records, "lf"))
+        weights[members] = found.weights
+        groups += [tuple(members[list(group)].tolist()) for group in found.groups]
+        alike.append(members[found.alike])
+    return NearDuplicates(tuple(sorted(groups)), weights, np.concatenate(alike), functions)
+
+
+def _copies(pairs: sparse.csr_matrix, n_classes: int, moments: _Moments) -> NearDuplicates:
+    """Near-duplicates among sources of one kind; the moments are those of functions."""
     alike = moments.nearly_alike()
     m = moments.n_sources
-    component = _components(m, moments.first[alike], moments.second[alike])
-    # Copies of one function must not look like a crowd: each group counts as one source.
-    as_one = 1.0 / np.bincount(component, minlength=1)[component]
     votes = pairs.diagonal().reshape(m, n_classes)
-    crowd = choose_regime(votes, as_one) == "crowd"
+    crowd = choose_regime(votes, moments.weights_as_one()) == "crowd"
     if crowd:
-        moments = _Moments.of(pairs, n_classes, records, "crowd")
+        moments = _Moments.of(pairs, n_classes, int(moments.records), "crowd")
     found = _unexplained(moments, alike, alike)
     tested = alike
     if crowd:
@@ -284,6 +311,16 @@ class _Moments:
     def nearly_alike(self) -> IntArray:
         """Pairs that may be near-duplicates, int64[c]."""
         return np.flatnonzero((self.alike >= ALIKE) & (self.together >= MIN_TOGETHER))
+
+    def weights_as_one(self) -> FloatArray:
+        """Weights that let each group of sources that vote nearly alike count as one, float64[m].
+
+        Copies of one function must not look like a crowd.
+        """
+        alike = self.nearly_alike()
+        component = _components(self.n_sources, self.first[alike], self.second[alike])
+        weights: FloatArray = 1.0 / np.bincount(component, minlength=1)[component]
+        return weights
 
     def alike_where_together(self) -> IntArray:
         """Pairs of annotators that may be copies where both were asked, int64[c]."""
