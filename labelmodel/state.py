@@ -43,7 +43,7 @@ class Statistics:
     gold : PatternTable or None
         Patterns of the records with gold for the fit, gathered at stage "start".
     pairs : scipy.sparse.csr_matrix of int64[m * k, m * k] or None
-        `dependence.pair_counts` at stage "start".
+        Counts of pairs of votes (`moments.vote_pairs`), where a model starts from them.
     hashes : uint64[h] or None
         `smallest_hashes` of the patterns with several votes, at stage "start".
     """
