@@ -19,9 +19,8 @@ GOLD_WIDTH = 86
 COSTLY_SHARE = 0.5
 """Share of the records from which an expression that `re` has to decide on is named."""
 
-TAKEN_FOR = {"crowd": "annotators, who vote where they are asked",
-             "mixed": "labeling functions and annotators"}  # fmt: skip
-"""What a run says of its sources; nothing where they are labeling functions, as they should be."""
+TAKEN_FOR = {"crowd": "annotators, who vote where they are asked"}
+"""What a run says of its sources; of a mixture the warnings say it."""
 
 MOST_FUNCTIONS = 100
 """Rows of the LF table that a run shows."""
