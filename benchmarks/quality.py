@@ -188,6 +188,7 @@ def main() -> int:
             "no data sets: set LABELMILL_DATA to the folder that holds lf_* and crowd_*\n"
         )
         return 1
+    warnings.simplefilter("ignore", LabelModelWarning)
     packages = () if options.ours else ("crowdkit", "snorkel")
     for line in report(folder, packages, options.draws):
         sys.stdout.write(line + "\n")

@@ -92,6 +92,7 @@ ModelName = Literal[
     "class_conditional_one_coin",
     "ibcc",
     "ebcc",
+    "bwa",
     "mace",
     "glad",
     "snorkel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from labelmodel.analysis import LFAnalysis, analyse
 from labelmodel.answers import AnswerCounts, answer_counts
 from labelmodel.base import BaseLabelModel, LabelModelProtocol, break_ties
+from labelmodel.bwa import BWA
 from labelmodel.calibrated import CalibratedModel
 from labelmodel.calibration import IsotonicCalibration, TemperatureScaling
 from labelmodel.checks import Check, Diagnosis
@@ -56,6 +57,7 @@ from labelmodel.weighted_vote import WeightedVote
 
 __all__ = [
     "ABSTAIN",
+    "BWA",
     "EBCC",
     "GLAD",
     "IBCC",

@@ -49,6 +49,8 @@ class AnswerCounts:
     agreement : int64[k, k]
         Records by label of the model and winner of the majority vote, ties shared, in fixed
         point.
+    fit_gold : int64[k]
+        Records with gold for the fit, by class.
     class_votes : int64[m, k]
         Votes of each function for each class.
     right : int64[m, k]
@@ -65,6 +67,7 @@ class AnswerCounts:
     overruled: int
     class_mass: IntArray
     agreement: IntArray
+    fit_gold: IntArray
     class_votes: IntArray
     right: IntArray
     doubt: IntArray
@@ -129,8 +132,16 @@ def _of_block(model: BaseLabelModel, covered: PatternTable) -> AnswerCounts:
         int(covered.counts[overruled].sum()),
         certain.sum(axis=0),
         agreement,
+        _gold_classes(covered),
         *_by_vote(covered, certain, doubt),
     )
+
+
+def _gold_classes(covered: PatternTable) -> IntArray:
+    judged = covered.gold >= 0
+    counted = np.zeros(covered.n_classes, dtype=np.int64)
+    np.add.at(counted, covered.gold[judged], covered.counts[judged])
+    return counted
 
 
 def _by_vote(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import sparse
 
 from labelmodel.arrays import (
     AnyArray,
+    BoolArray,
     FloatArray,
     IndexArray,
     IntArray,
@@ -87,6 +89,15 @@ def covered_patterns(table: PatternTable) -> PatternTable:
     """Patterns that have a vote; the table itself where all do."""
     voted = table.n_votes > 0
     return table if voted.all() else table.take(voted)
+
+
+def votes_of(table: PatternTable, sources: BoolArray) -> PatternTable:
+    """The same rows with the votes of some sources only, bool[m]; rows may come to be equal."""
+    kept = sources[table.lfs]
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(kept, dtype=np.int64)])
+    return replace(
+        table, indptr=before[table.indptr], lfs=table.lfs[kept], labels=table.labels[kept]
+    )
 
 
 def vote_incidence(

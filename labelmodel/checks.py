@@ -16,13 +16,16 @@ from scipy.optimize import linear_sum_assignment
 
 from labelmodel.answers import AnswerCounts
 from labelmodel.arrays import AnyArray, FloatArray, IntArray
+from labelmodel.base import BaseLabelModel
+from labelmodel.blocks import covered_patterns, majority_winners
+from labelmodel.collapse import MIN_MINORITY_MASS, collapse_of
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import to_float
 from labelmodel.metrics import credit
+from labelmodel.patterns import PatternTable
 
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 
-MIN_MINORITY_MASS = 0.1
 MAX_SWITCHING_GAIN = 0.05
 MIN_LIFT = 1.05
 MAX_NAMED = 5
@@ -89,6 +92,21 @@ class Diagnosis:
         """Sentences of the checks that did not pass."""
         return tuple(check.sentence for check in self.checks if check.verdict in ("warn", "fail"))
 
+    @property
+    def against_vote(self) -> tuple[Check, ...]:
+        """Checks that say to look at majority vote too: below it on gold, or on its own often.
+
+        Where the model is often on its own, "vote_on_gold" is among them whatever it found, as
+        long as there is gold: it has the accuracy of both.
+        """
+        poor = {check.name for check in self.checks if check.verdict in ("warn", "fail")}
+        if "ties" in poor and any(
+            check.name == "vote_on_gold" and check.verdict == "pass" for check in self.checks
+        ):
+            poor.add("vote_on_gold")
+        said = ("vote_on_gold", "ties")
+        return tuple(check for check in self.checks if check.name in said and check.name in poor)
+
 
 def checks_of(
     answers: AnswerCounts,
@@ -140,20 +158,21 @@ def _finite(answers: AnswerCounts) -> Check:
 
 def _collapse(answers: AnswerCounts) -> Check:
     """One label for all, and far less probability for the rest than majority vote gives."""
-    never = answers.labeled == 0.0
-    predicted = int(np.count_nonzero(~never))
-    majority = to_float(answers.agreement.sum(axis=0))[never].sum() / answers.n_covered
-    kept = to_float(answers.class_mass)[never].sum() / answers.n_covered
-    ratio = kept / majority if majority > 0.0 else 1.0
-    collapsed = predicted == 1 and ratio < MIN_MINORITY_MASS
-    verdict: Verdict = "pass" if not majority else "warn"
+    found = collapse_of(
+        answers.labeled,
+        to_float(answers.class_mass),
+        to_float(answers.agreement.sum(axis=0)),
+        answers.fit_gold,
+    )
+    verdict: Verdict = "warn" if found.majority else "pass"
     return Check(
         "collapse",
-        ratio,
+        found.ratio,
         MIN_MINORITY_MASS,
-        "fail" if collapsed else verdict,
-        f"the model answers {predicted} of the classes; to those it never answers majority "
-        f"vote gives {majority:.1%} of the records, the model {kept:.1%} of the probability",
+        "fail" if found.collapsed else verdict,
+        f"the model answers {found.answered} of the classes; to those it never answers majority "
+        f"vote gives {found.majority:.1%} of the records, the model {found.kept:.1%} of the "
+        "probability",
     )
 
 
@@ -175,6 +194,15 @@ def _label_switching(answers: AnswerCounts, class_names: Sequence[str]) -> Check
         "fail" if gain > MAX_SWITCHING_GAIN else "pass",
         f"other names for the classes would agree with majority vote on {gain:.1%} more of the "
         f"records{named}",
+    )
+
+
+def vote_on_gold(model: BaseLabelModel, table: PatternTable) -> Check:
+    """Check "vote_on_gold" of a fitted model by the `eval_gold` of a table's covered records."""
+    covered = covered_patterns(table)
+    judged = covered.take(covered.eval_gold >= 0)
+    return compare_with_vote(
+        model.predict_proba(judged), majority_winners(judged), judged.eval_gold, judged.counts
     )
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from scipy.special import expit, logit
 
 from labelmodel.arrays import FloatArray, IntArray, softmax
-from labelmodel.blocks import clamp_gold, effective_votes, sum_over_votes, vote_shares
-from labelmodel.fixedpoint import exact_sum, exact_sum_to_float, quantize, to_float
+from labelmodel.blocks import effective_votes, sum_over_votes, vote_shares
+from labelmodel.fixedpoint import exact_sum, exact_sum_to_float
+from labelmodel.parts import CrowdPart
 from labelmodel.patterns import PatternTable
-from labelmodel.start import multi_class_sources
-from labelmodel.state import Parameters, Statistics
+from labelmodel.state import Parameters
 from labelmodel.vote_index import VoteIndex, index_votes
 
 ROUNDS = 5
@@ -24,19 +24,24 @@ MODEL_SHARE = 0.75
 PSEUDO_VOTES = 20.0
 PSEUDO_RIGHT = 12.0
 OWN_PRIOR_VOTES = 2.0
-LEFT_OUT_BLOCK = 1 << 16
 MIN_LOG_LIKELIHOOD = -50.0
 
 
-def begin(statistics: Statistics, params: Parameters) -> Parameters:
-    """Parameters of the first round, whose posteriors are vote shares (step 1)."""
-    return replace(
-        params,
-        stage="em",
+def begin(votes: IntArray, params: Parameters) -> CrowdPart:
+    """Parameters of the first round, whose posteriors are vote shares (step 1).
+
+    Parameters
+    ----------
+    votes : int64[m, k]
+        Votes of each annotator for each class.
+    params : Parameters
+    """
+    return CrowdPart(
+        index=index_votes(votes),
+        class_balance=params.class_balance,
+        emissions=np.zeros((0, params.n_classes)),
         rounds_left=ROUNDS,
-        regime="crowd",
-        index=index_votes(statistics.sums["votes"]),
-        multi_class=multi_class_sources(statistics.sums["votes"]),
+        source_weights=params.source_weights,
     )
 
 
@@ -104,103 +109,104 @@ def confusion_mass(
     return result
 
 
-def m_step(statistics: Statistics, params: Parameters) -> Parameters:
-    """Class balance and confusion of the next round (steps 2-6)."""
-    index = params.index
-    balance = _balance(statistics, params)
-    counted = to_float(statistics.sums["vote_mass"])
-    confusion = pooled_confusion(index, counted, params.source_weights)
-    mass = confusion_mass(index, counted, confusion, params.given_precision)
+def m_step(
+    vote_mass: FloatArray, class_mass: IntArray, part: CrowdPart, params: Parameters
+) -> CrowdPart:
+    """Class balance and confusion of the next round (steps 2-6).
+
+    Parameters
+    ----------
+    vote_mass : float64[S, k]
+        Posterior mass of each class over the records with each vote.
+    class_mass : int64[k]
+        The same over the records that an annotator answered, in fixed point.
+    part : CrowdPart
+    params : Parameters
+        What was given.
+    """
+    index = part.index
+    balance = params.given_balance
+    if balance is None:
+        balance = _balance(class_mass.astype(np.float64))
+    confusion = pooled_confusion(index, vote_mass, part.source_weights)
+    mass = confusion_mass(index, vote_mass, confusion, params.given_precision)
     # Over all votes the prior confusion sums to one, so those that do not occur need no row.
-    source_mass = index.by_lf(counted) + OWN_PRIOR_VOTES
-    left = params.rounds_left - 1
+    source_mass = index.by_lf(vote_mass) + OWN_PRIOR_VOTES
+    left = part.rounds_left - 1
     following = replace(
-        params,
+        part,
         class_balance=balance,
-        uncovered_balance=balance,
         emissions=mass / source_mass[index.lfs],
         pooled_confusion=confusion,
         rounds_left=left,
     )
-    if left:
-        return following
-    return replace(following, stage="rho", previous=params, vote_mass=mass, source_mass=source_mass)
+    return following if left else replace(following, vote_mass=mass, source_mass=source_mass)
 
 
-def _balance(statistics: Statistics, params: Parameters) -> FloatArray:
-    if params.balance_given:
-        return params.class_balance
-    class_mass = statistics.sums["class_mass"].astype(np.float64)
+def _balance(class_mass: FloatArray) -> FloatArray:
     # A class of no mass at all would have log-probability -inf.
     balance = np.maximum(class_mass / class_mass.sum(), 1e-12)
     normalised: FloatArray = balance / balance.sum()
     return normalised
 
 
-def scores(table: PatternTable, params: Parameters) -> FloatArray:
+def scores(table: PatternTable, part: CrowdPart) -> FloatArray:
     """Log-probability Z of each pattern and class, up to a constant (step 7), float64[P, k]."""
-    result = sum_over_votes(
-        table, params.index.numbers_of(table), params.log_votes, params.log_unseen
-    )
-    result += params.log_class_balance
+    result = sum_over_votes(table, part.index.numbers_of(table), part.log_votes, part.log_unseen)
+    result += part.log_class_balance
     return result
 
 
-def round_posteriors(table: PatternTable, params: Parameters) -> FloatArray:
+def round_posteriors(table: PatternTable, part: CrowdPart) -> FloatArray:
     """Posterior of each pattern within EM, float64[P, k]: vote shares in the first round."""
-    if params.rounds_left == ROUNDS:
-        return vote_shares(table, params.source_weights)
-    return softmax(scores(table, params))
+    if part.pooled_confusion is None:
+        return vote_shares(table, part.source_weights)
+    return softmax(scores(table, part))
 
 
-def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
-    """Final posterior of each pattern (step 9), float64[P, k]."""
-    weights = params.source_weights
-    divisor = 1.0 + params.rho * np.maximum(effective_votes(table, weights) - 1.0, 0.0)
-    result = MODEL_SHARE * softmax(scores(table, params) / divisor[:, None])
+def dependence_divisor(n_votes: FloatArray, part: CrowdPart) -> FloatArray:
+    """Divisor of the log-odds of a record with this many votes (step 9), float64[P]."""
+    return 1.0 + part.rho * np.maximum(n_votes - 1.0, 0.0)
+
+
+def posteriors(table: PatternTable, part: CrowdPart) -> FloatArray:
+    """Final posterior of each pattern that has a vote (step 9), float64[P, k]."""
+    weights = part.source_weights
+    divisor = dependence_divisor(effective_votes(table, weights), part)
+    result = MODEL_SHARE * softmax(scores(table, part) / divisor[:, None])
     result += (1.0 - MODEL_SHARE) * vote_shares(table, weights)
-    result[table.n_votes == 0] = params.uncovered_balance
     return result
 
 
-def left_out_counts(covered: PatternTable, params: Parameters) -> Statistics:
+def left_out_sums(block: PatternTable, posterior: FloatArray, part: CrowdPart) -> IntArray:
     """Log-likelihood of each vote given the others on its record, for each rho (step 8).
 
-    Above `SAMPLED_PATTERNS` patterns, the records of those of the smallest row hashes stand for
-    all.
+    Parameters
+    ----------
+    block : PatternTable
+        Votes of annotators, several on each pattern.
+    posterior : float64[P, k]
+        What the last counts were made with.
+    part : CrowdPart
 
     Returns
     -------
-    Statistics
-        `left_out` int64[10, 2], an `exact_sum` for each rho.
+    int64[10, 2]
+        An `exact_sum` for each rho.
     """
-    total = np.zeros((len(RHO_GRID), 2), dtype=np.int64)
-    sampled = covered.n_votes > 1
-    if params.last_sampled is not None:
-        sampled &= covered.row_hash() <= np.uint64(params.last_sampled)
-    chosen = covered.take(sampled)
-    step = max(LEFT_OUT_BLOCK // params.n_classes, 1)
-    for begin_row in range(0, len(chosen), step):
-        block = chosen.take(np.arange(begin_row, min(begin_row + step, len(chosen))))
-        total += _left_out_block(block, params)
-    return Statistics("rho", {"left_out": total})
-
-
-def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
-    if params.previous is None or params.vote_mass is None or params.source_mass is None:
+    if part.vote_mass is None or part.source_mass is None:
         raise AssertionError("stage rho follows the last EM round, which sets these")
-    posterior = to_float(quantize(clamp_gold(block, round_posteriors(block, params.previous))))
     rows = np.repeat(np.arange(len(block), dtype=np.int64), block.n_votes)
     own = posterior[rows]
-    votes = params.index.numbers_of(block)
-    vote_given_class = (params.vote_mass[votes] - own) / (params.source_mass[block.lfs] - own)
-    others = scores(block, params)[rows] - params.log_votes[votes]
+    votes = part.index.numbers_of(block)
+    vote_given_class = (part.vote_mass[votes] - own) / (part.source_mass[block.lfs] - own)
+    others = scores(block, part)[rows] - part.log_votes[votes]
     counts, dependent = block.counts[rows], block.n_votes[rows] - 2.0
-    if params.source_weights is not None:
+    if part.source_weights is not None:
         # What its copy said predicts a copied vote whatever the class: such votes do not count.
-        weight = params.source_weights[block.lfs]
+        weight = part.source_weights[block.lfs]
         counts = np.where(weight == 1.0, counts, 0)
-        left = effective_votes(block, params.source_weights)[rows] - weight
+        left = effective_votes(block, part.source_weights)[rows] - weight
         dependent = np.maximum(left - 1.0, 0.0)
     total = np.zeros((len(RHO_GRID), 2), dtype=np.int64)
     for position, rho in enumerate(RHO_GRID):
@@ -211,9 +217,7 @@ def _left_out_block(block: PatternTable, params: Parameters) -> IntArray:
     return total
 
 
-def choose_rho(statistics: Statistics, params: Parameters) -> Parameters:
-    """Parameters with the rho of the largest left-out likelihood, the smallest of equals."""
-    best = int(np.argmax([exact_sum_to_float(total) for total in statistics.sums["left_out"]]))
-    return replace(
-        params, rho=RHO_GRID[best], stage="report", previous=None, vote_mass=None, source_mass=None
-    )
+def choose_rho(left_out: IntArray, part: CrowdPart) -> CrowdPart:
+    """Part with the rho of the largest left-out likelihood, the smallest of equals."""
+    best = int(np.argmax([exact_sum_to_float(total) for total in left_out]))
+    return replace(part, rho=RHO_GRID[best], vote_mass=None, source_mass=None)

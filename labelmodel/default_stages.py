@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from labelmodel import crowd_regime, lf_regime
-from labelmodel.arrays import FloatArray, IntArray
+from labelmodel.arrays import FloatArray
 from labelmodel.blocks import (
     blend_gold,
     clamp_gold,
@@ -18,14 +18,19 @@ from labelmodel.blocks import (
     majority_winners,
     sum_by_vote,
     vote_shares,
+    votes_of,
 )
 from labelmodel.dependence import find_near_duplicates, pair_counts
-from labelmodel.diagnostics import NEVER_VOTED, report_on
-from labelmodel.fixedpoint import check_record_count, quantize
+from labelmodel.diagnostics import report_on
+from labelmodel.fixedpoint import check_record_count, quantize, to_float
+from labelmodel.notices import Notice, mixed_sources, silent_sources
+from labelmodel.parts import CrowdPart, FunctionPart
 from labelmodel.patterns import PatternTable
+from labelmodel.regimes import final_posteriors, left_out_sums, round_posteriors
 from labelmodel.staged import check_shape, check_stage
-from labelmodel.start import choose_regime, start_counts, uncovered_gold
+from labelmodel.start import choose_regime, restart_counts, start_counts, uncovered_gold
 from labelmodel.state import SAMPLED_PATTERNS, Parameters, Statistics
+from labelmodel.vote_sums import exact_by_lf, pattern_of_votes
 
 MAX_STAGES = 2 + max(lf_regime.ROUNDS, crowd_regime.ROUNDS + 1) + 1
 
@@ -55,8 +60,7 @@ def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
         shares = vote_shares(table)
         shares[table.n_votes == 0] = params.uncovered_balance
         return shares
-    predict = crowd_regime.posteriors if params.regime == "crowd" else lf_regime.posteriors
-    return blend_gold(table, predict(table, params), params)
+    return blend_gold(table, final_posteriors(table, params), params)
 
 
 def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statistics:
@@ -84,34 +88,39 @@ def expected_counts(pattern_block: PatternTable, params: Parameters) -> Statisti
         return Statistics("done")
     covered = covered_patterns(pattern_block)
     if params.stage == "start":
-        gold_uncovered = uncovered_gold(pattern_block)
-        statistics = start_counts(covered, gold_uncovered, params.source_weights)
-        if params.dependence is None or params.source_weights is not None:
-            return statistics
+        statistics = start_counts(covered)
         pairs, sampled = pair_counts(covered)
-        sums = {**statistics.sums, "pair_records": np.array([sampled])}
+        sums = {
+            **statistics.sums,
+            "gold_uncovered": uncovered_gold(pattern_block),
+            "pair_records": np.array([sampled]),
+        }
         return replace(statistics, sums=sums, pairs=pairs)
+    if params.stage == "restart":
+        return restart_counts(covered, params.source_weights, params.functions)
     if params.stage == "rho":
-        return crowd_regime.left_out_counts(covered, params)
+        return Statistics("rho", {"left_out": left_out_sums(covered, params)})
     if params.stage == "report":
         return _report_counts(covered, params)
-    if params.regime == "crowd":
-        posterior = crowd_regime.round_posteriors(covered, params)
-    else:
-        posterior = lf_regime.posteriors(covered, params)
+    return _em_counts(covered, params)
+
+
+def _em_counts(covered: PatternTable, params: Parameters) -> Statistics:
+    """Posterior mass by vote and class, for the part of each kind of sources."""
+    posterior = round_posteriors(covered, params)
     weighted = quantize(clamp_gold(covered, posterior)) * covered.counts[:, None]
-    return Statistics(
-        "em",
-        {
-            "vote_mass": _sum_by_vote(covered, params, weighted),
-            "class_mass": weighted.sum(axis=0),
-        },
-    )
-
-
-def _sum_by_vote(covered: PatternTable, params: Parameters, weighted: IntArray) -> IntArray:
-    numbers = params.index.numbers_of(covered)
-    return sum_by_vote(covered, numbers, len(params.index), weighted)
+    sums = {}
+    for kind, part in (("lf", params.lf), ("crowd", params.crowd)):
+        if part is None:
+            continue
+        votes, mass = covered, weighted
+        if params.functions is not None:
+            votes = votes_of(covered, params.functions == (kind == "lf"))
+            mass = np.where((votes.n_votes > 0)[:, None], weighted, 0)
+        numbers = part.index.numbers_of(votes)
+        sums[f"{kind}_vote_mass"] = sum_by_vote(votes, numbers, len(part.index), mass)
+        sums[f"{kind}_class_mass"] = mass.sum(axis=0)
+    return Statistics("em", sums)
 
 
 def _report_counts(covered: PatternTable, params: Parameters) -> Statistics:
@@ -120,15 +129,17 @@ def _report_counts(covered: PatternTable, params: Parameters) -> Statistics:
     bad = ~np.isfinite(posterior).all(axis=1)
     posterior[bad] = vote_shares(covered)[bad]
     weighted = quantize(posterior) * covered.counts[:, None]
-    vote_mass = _sum_by_vote(covered, params, weighted)
+    rows = pattern_of_votes(covered)
+    of_votes = np.stack([weighted[rows, covered.labels], weighted.sum(axis=1)[rows]], axis=1)
+    right, votes = exact_by_lf(covered, of_votes).T
     winners = (posterior >= posterior.max(axis=1, keepdims=True, initial=0.0) - 1e-6) * 1
     majority = quantize(majority_winners(covered)) * covered.counts[:, None]
     counts = covered.counts[:, None]
     return Statistics(
         "report",
         {
-            "right": params.index.by_lf(params.index.at_own_label(vote_mass)),
-            "votes": params.index.by_lf(vote_mass.sum(axis=1)),
+            "right": right,
+            "votes": votes,
             "predicted": (winners * counts).sum(axis=0),
             "class_mass": weighted.sum(axis=0),
             "majority_mass": majority.sum(axis=0),
@@ -157,15 +168,39 @@ def m_step(statistics: Statistics, params: Parameters) -> Parameters:
         return params
     if params.stage == "start":
         return _begin(statistics, params)
+    if params.stage == "restart":
+        return _first_parts(statistics, params)
     if params.stage == "rho":
-        return crowd_regime.choose_rho(statistics, params)
+        if params.crowd is None:
+            raise AssertionError("stage rho follows the last EM round of a crowd")
+        crowd = crowd_regime.choose_rho(statistics.sums["left_out"], params.crowd)
+        return replace(params, stage="report", crowd=crowd, previous=None)
     if params.stage == "report":
         return report_on(statistics, params)
-    step = crowd_regime.m_step if params.regime == "crowd" else lf_regime.m_step
-    following = step(statistics, params)
-    if not np.isfinite(following.emissions).all():
+    return _em_step(statistics, params)
+
+
+def _em_step(statistics: Statistics, params: Parameters) -> Parameters:
+    """Parameters after a round, of each kind of sources that has rounds left."""
+    sums, lf, crowd = statistics.sums, params.lf, params.crowd
+    if lf is not None and lf.rounds_left:
+        vote_mass = to_float(sums["lf_vote_mass"])
+        lf = lf_regime.m_step(vote_mass, to_float(sums["lf_class_mass"]), lf)
+    if crowd is not None and crowd.rounds_left:
+        vote_mass = to_float(sums["crowd_vote_mass"])
+        crowd = crowd_regime.m_step(vote_mass, sums["crowd_class_mass"], crowd, params)
+    following = replace(params, lf=lf, crowd=crowd)
+    if not all(np.isfinite(part.emissions).all() for part in _parts(following)):
         return replace(params, stage="report", fallback="the fit did not stay finite")
-    return following
+    if any(part.rounds_left for part in _parts(following)):
+        return following
+    if crowd is None:
+        return replace(following, stage="report")
+    return replace(following, stage="rho", previous=params)
+
+
+def _parts(params: Parameters) -> list[FunctionPart | CrowdPart]:
+    return [part for part in (params.lf, params.crowd) if part is not None]
 
 
 def _last_sampled(statistics: Statistics) -> int | None:
@@ -176,50 +211,77 @@ def _last_sampled(statistics: Statistics) -> int | None:
 
 
 def _begin(statistics: Statistics, params: Parameters) -> Parameters:
+    """Parameters after the first look: copies, and functions told from annotators."""
     sums = statistics.sums
     records = int(sums["records"][0])
     check_record_count(records)
-    if params.source_weights is None:
-        params = replace(
-            params,
-            n_covered=records,
-            last_sampled=_last_sampled(statistics),
-            gold=params.gold if statistics.gold is None else statistics.gold,
-            warnings=_start_warnings(statistics, params),
-        )
+    params = replace(
+        params,
+        n_covered=records,
+        last_sampled=_last_sampled(statistics),
+        gold=params.gold if statistics.gold is None else statistics.gold,
+        uncovered=lf_regime.uncovered_balance(sums["gold_uncovered"], params),
+        notices=_start_notices(statistics, params),
+    )
     if records == 0:
-        return replace(
+        return replace(params, stage="done", lf_precision=np.full(params.n_lfs, np.nan))
+    if statistics.pairs is None:
+        raise AssertionError("stage start counts pairs of votes")
+    found = find_near_duplicates(
+        statistics.pairs, params.n_classes, int(sums["pair_records"][0]), params.dependence
+    )
+    params = replace(params, notices=(*params.notices, *found.notices), functions=found.functions)
+    if found.groups:
+        params = replace(params, source_weights=found.weights, duplicate_groups=found.groups)
+    elif found.functions is None:
+        return _first_parts(statistics, params)
+    if found.functions is not None:
+        voted = sums["votes"].any(axis=1)
+        kinds = (int((voted & of).sum()) for of in (found.functions, ~found.functions))
+        params = replace(params, notices=(*params.notices, mixed_sources(*kinds)))
+    # Majority votes are counted again: of weighted sources, and of functions apart.
+    return replace(params, stage="restart")
+
+
+def _first_parts(statistics: Statistics, params: Parameters) -> Parameters:
+    """Parameters of the first EM round, for the kinds of sources that there are."""
+    sums, functions = statistics.sums, params.functions
+    votes = sums["votes"]
+    lf, crowd = None, None
+    if functions is not None or choose_regime(votes, params.source_weights) == "lf":
+        gold = params.gold if functions is None else votes_of(params.gold, functions)
+        lf = lf_regime.begin(
+            votes if functions is None else np.where(functions[:, None], votes, 0),
+            sums["majority"],
+            covered_patterns(gold),
+            int(sums["of_functions"][0]),
             params,
-            stage="done",
-            uncovered_balance=lf_regime.uncovered_balance(statistics, params),
-            lf_precision=np.full(params.n_lfs, np.nan),
         )
-    if statistics.pairs is not None:
-        found = find_near_duplicates(
-            statistics.pairs, params.n_classes, int(sums["pair_records"][0])
-        )
-        params = replace(params, warnings=(*params.warnings, *found.warnings))
-        if found.groups:  # the stage runs again, with majority votes of weighted sources
-            return replace(params, source_weights=found.weights, duplicate_groups=found.groups)
-    if choose_regime(sums["votes"], params.source_weights) == "crowd":
-        return crowd_regime.begin(statistics, params)
-    return lf_regime.begin(statistics, params)
+    if lf is None or functions is not None:
+        of_crowd = votes if functions is None else np.where(functions[:, None], 0, votes)
+        crowd = crowd_regime.begin(of_crowd, params)
+    params = replace(params, stage="em", lf=lf, crowd=crowd)
+    return params if any(p.rounds_left for p in _parts(params)) else replace(params, stage="report")
 
 
-def _start_warnings(statistics: Statistics, params: Parameters) -> tuple[str, ...]:
+def _start_notices(statistics: Statistics, params: Parameters) -> tuple[Notice, ...]:
     votes = statistics.sums["votes"]
     records = int(statistics.sums["records"][0])
     active = votes.sum(axis=1) > 0
     found = []
     if records == 0:
-        return ("no labeling function voted: every record gets the class balance",)
+        text = "no labeling function voted: every record gets the class balance"
+        return (Notice("no_votes", text),)
     if active.sum() == 1:
-        found.append("only one labeling function voted: its precision is assumed, not learned")
+        text = "only one labeling function voted: its precision is assumed, not learned"
+        found.append(Notice("one_source", text))
     elif not statistics.sums["conflicts"][0] and (votes[active].sum(axis=1) == records).all():
-        found.append("all labeling functions vote alike: their precision cannot be learned")
+        text = "all labeling functions vote alike: their precision cannot be learned"
+        found.append(Notice("alike", text))
     if np.count_nonzero(votes.sum(axis=0)) == 1:
-        found.append("every vote is for one class: the others cannot be learned")
-    silent = int(np.count_nonzero(~active))
-    if silent:
-        found.append(f"{silent} of {params.n_lfs} {NEVER_VOTED}")
+        text = "every vote is for one class: the others cannot be learned"
+        found.append(Notice("one_class", text))
+    silent = np.flatnonzero(~active)
+    if len(silent):
+        found.append(silent_sources(silent.tolist(), params.n_lfs))
     return tuple(found)

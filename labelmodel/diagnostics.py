@@ -6,21 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from labelmodel.arrays import IntArray
+from labelmodel.collapse import collapse_of
+from labelmodel.fixedpoint import to_float
+from labelmodel.notices import Notice
 from labelmodel.state import Parameters, Statistics
-
-LOST_SHARE = 0.1
-
-NEVER_PREDICTED = "classes that majority vote gives are never predicted: "
-"""How the warning begins that goes on with class indices, for callers that know the names."""
-
-
-NEVER_VOTED = "labeling functions never voted"
-"""How the warning ends that begins with their number, for callers that left some out."""
 
 
 def report_on(statistics: Statistics, params: Parameters) -> Parameters:
-    """Finish a fit: LF precision, warnings and, where needed, the fallback to majority vote.
+    """Finish a fit: LF precision, notices and, where needed, the fallback to majority vote.
 
     Parameters
     ----------
@@ -31,41 +24,42 @@ def report_on(statistics: Statistics, params: Parameters) -> Parameters:
     Returns
     -------
     finished : Parameters
-        Of stage "done". The model falls back when a posterior is not finite, or when without
-        gold it answers one class for every record and leaves the other classes less than a
-        tenth of the probability that majority vote gives them.
+        Of stage "done". The model falls back when a posterior is not finite, or when it
+        collapsed to one class (`collapse.collapse_of`).
     """
     sums = statistics.sums
     votes = sums["votes"]
     precision = np.full(params.n_lfs, np.nan)
     voted = votes > 0
     precision[voted] = sums["right"][voted] / votes[voted]
-    warnings = list(params.warnings)
-    fallback = params.fallback
+    notices = list(params.notices)
     missing = np.flatnonzero((sums["majority_mass"] > 0) & (sums["predicted"] == 0))
     if len(missing):
-        named = ", ".join(str(label) for label in missing)
-        warnings.append(f"{NEVER_PREDICTED}{named}")
-    if fallback is None and sums["not_finite"][0]:
-        fallback = f"{int(sums['not_finite'][0])} records have no finite posterior"
-    # One class may be the right answer, and a gold sample can say so.
-    if fallback is None and not len(params.gold) and _collapsed(statistics):
-        fallback = "the model answers one class for every record"
+        text = "classes that majority vote gives are never predicted: {names}"
+        notices.append(Notice("lost_class", text, classes=tuple(missing.tolist())))
+    fallback = params.fallback or _fallback(statistics, params)
     if fallback is not None:
-        warnings.append(f"majority vote answers in place of the model: {fallback}")
+        text = f"majority vote answers in place of the model: {fallback}"
+        notices.append(Notice("fallback", text))
     return replace(
         params,
         stage="done",
         lf_precision=precision,
-        warnings=tuple(warnings),
+        notices=tuple(notices),
         fallback=fallback,
     )
 
 
-def _collapsed(statistics: Statistics) -> bool:
-    predicted, mass = statistics.sums["predicted"], statistics.sums["class_mass"]
-    majority = statistics.sums["majority_mass"]
-    if np.count_nonzero(predicted) > 1:
-        return False
-    others: IntArray = np.flatnonzero(predicted == 0)
-    return bool(mass[others].sum() < LOST_SHARE * majority[others].sum())
+def _fallback(statistics: Statistics, params: Parameters) -> str | None:
+    """Why majority vote has to answer; None where it need not."""
+    sums = statistics.sums
+    if sums["not_finite"][0]:
+        return f"{int(sums['not_finite'][0])} records have no finite posterior"
+    gold = np.bincount(params.gold.gold, params.gold.counts, minlength=params.n_classes)
+    found = collapse_of(
+        sums["predicted"],
+        to_float(sums["class_mass"]),
+        to_float(sums["majority_mass"]),
+        gold.astype(np.int64),
+    )
+    return "the model answers one class for every record" if found.collapsed else None

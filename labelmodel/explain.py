@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from labelmodel.arrays import AnyArray, FloatArray, LabelArray, LFArray
-from labelmodel.blocks import effective_votes
+from labelmodel.blocks import effective_votes, votes_of
+from labelmodel.crowd_regime import dependence_divisor
 from labelmodel.default_stages import posteriors
 from labelmodel.lf_regime import tempering
 from labelmodel.patterns import PatternTable, count_patterns, count_patterns_with_inverse
@@ -37,12 +38,13 @@ class VoteLogOdds:
         What they voted for.
     votes : float64[v, k]
         What each vote adds, after division by the dependence between votes; a copied source's
-        vote counts by its weight.
+        vote counts by its weight. Where majority vote answers in the model's place, the votes
+        for a class share the logarithm of its share evenly.
     abstain : float64[k]
-        What all functions that did not vote add together; zero in the crowd regime.
+        What all functions that did not vote add together; zero where only annotators answered.
     adjustment : float64[k]
-        What the last step adds: in the crowd regime the share of majority vote in the answer,
-        with gold the judged records of the same votes; zero otherwise.
+        What the last step adds: where annotators answered the share of majority vote in the
+        answer, with gold the judged records of the same votes; zero otherwise.
     posterior : float64[k]
         The model's answer.
     """
@@ -117,16 +119,36 @@ def vote_log_odds(params: Parameters, lfs: AnyArray, labels: AnyArray) -> VoteLo
         return _terms(row, np.log(posterior), none, 0.0 * posterior, posterior)
     if params.fallback is not None:
         zero = 0.0 * posterior
-        return _terms(row, zero, np.zeros((len(row.lfs), len(zero))), zero, posterior)
-    votes = params.log_votes_of(row.lfs, row.labels)
-    n_votes = effective_votes(row, params.source_weights)
-    if params.regime == "crowd":
-        scale = 1.0 / (1.0 + params.rho * max(float(n_votes[0]) - 1.0, 0.0))
-        abstain = np.zeros(params.n_classes)
-    else:
-        scale = float(tempering(n_votes)[0])
-        abstain = np.delete(params.log_abstain, row.lfs, axis=0).sum(axis=0)
-    return _terms(row, scale * params.log_class_balance, scale * votes, scale * abstain, posterior)
+        return _terms(row, zero, _vote_share_terms(posterior, row.labels), zero, posterior)
+    prior, abstain = 0.0 * posterior, 0.0 * posterior
+    votes = np.zeros((len(row.lfs), params.n_classes))
+    functions = params.are_functions
+    mine = functions[row.lfs]
+    if params.lf is not None and mine.any():
+        of_lfs = votes_of(row, functions)
+        scale = float(tempering(effective_votes(of_lfs, params.source_weights))[0])
+        votes[mine] = scale * params.lf.log_votes_of(of_lfs.lfs, of_lfs.labels)
+        abstain = scale * np.delete(params.lf.log_abstain, of_lfs.lfs, axis=0).sum(axis=0)
+        prior = scale * params.lf.log_class_balance
+    if params.crowd is not None and not mine.all():
+        answers = votes_of(row, ~functions)
+        n_votes = effective_votes(answers, params.source_weights)
+        scale = 1.0 / float(dependence_divisor(n_votes, params.crowd)[0])
+        votes[~mine] = scale * params.crowd.log_votes_of(answers.lfs, answers.labels)
+        prior = scale * params.crowd.log_class_balance
+    return _terms(row, prior, votes, abstain, posterior)
+
+
+def _vote_share_terms(shares: FloatArray, labels: LabelArray) -> FloatArray:
+    """Terms of votes that count alike: the logarithm of each share, divided among its votes.
+
+    `shares` are float64[k], the result float64[v, k]; a class of no votes stands at `_TINY`.
+    """
+    logs = np.log(np.maximum(shares, _TINY) / _TINY)
+    terms = np.zeros((len(labels), len(shares)))
+    rows = np.arange(len(labels))
+    terms[rows, labels] = logs[labels] / np.bincount(labels, minlength=len(shares))[labels]
+    return terms
 
 
 def explain_votes(model: StagedModel[Any], lfs: AnyArray, labels: AnyArray) -> VoteLogOdds:

@@ -32,12 +32,25 @@ def quantize(probabilities: FloatArray) -> IntArray:
     int64[n, k]
         Each row sums to exactly 2**24: what rounding leaves over goes to the largest entry
         (the first of equals), an error of at most k / 2 units there and half a unit elsewhere.
+        Where that would make it negative, as of thousands of equal probabilities, entries are
+        rounded down and the largest remainders up, an error of less than a unit each.
     """
     scaled: IntArray = np.rint(probabilities * ONE).astype(np.int64)
     remainder = ONE - row_sum(scaled)
     uneven = np.flatnonzero(remainder)
     largest = np.argmax(probabilities[uneven], axis=1)
     scaled[uneven, largest] += remainder[uneven]
+    for row in uneven[scaled[uneven, largest] < 0]:
+        scaled[row] = _largest_remainders(probabilities[row])
+    return scaled
+
+
+def _largest_remainders(probabilities: FloatArray) -> IntArray:
+    """Round one row down, and as many of its largest remainders up as make it whole."""
+    exact = probabilities * ONE
+    scaled: IntArray = np.floor(exact).astype(np.int64)
+    order = np.argsort(scaled - exact, kind="stable")
+    scaled[order[: max(ONE - int(scaled.sum()), 0)]] += 1
     return scaled
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
 
-from labelmodel.arrays import FloatArray
+from labelmodel.answers import answer_counts
+from labelmodel.arrays import AnyArray, FloatArray
+from labelmodel.checks import Diagnosis, checks_of, vote_on_gold
 from labelmodel.default_stages import MAX_STAGES, expected_counts, m_step, posteriors
 from labelmodel.errors import ConvergenceWarning, LabelModelWarning, VotesError
+from labelmodel.notices import Notice
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel
 from labelmodel.state import Dependence, Parameters, Regime, Statistics, initial_parameters
@@ -18,18 +23,18 @@ from labelmodel.validation import checked_balance, checked_precisions
 class LabelModel(StagedModel[Parameters]):
     """Learns from the votes how far each labeling function or annotator can be trusted.
 
-    Tells labeling functions (abstaining is weak evidence) from crowds (a source that did not
-    vote was not asked) by the votes, and fits the model for the one it finds; see
-    docs/labelmodel.md.
+    Tells labeling functions (abstaining is weak evidence) from annotators (a source that did not
+    vote was not asked) by the votes, and fits the model for what it finds; where a job has both,
+    each kind has its own, and they share the posterior. See docs/labelmodel.md.
 
     Parameters
     ----------
     n_classes : int, optional
         Taken from the votes and gold by default.
-    random_state : int
-        Kept for the convention; the fit has no randomness.
-    class_balance : float[k], optional
-        Learned by default.
+    class_balance : float[k] or "gold", optional
+        Given; or the share of each class in the gold records with votes, one added to each count.
+        By default annotators' answers are learned from, and of labeling functions a flattened
+        share of the majority vote is taken, which gold moves.
     dependence : {"near_duplicates"} or None
         Count sources that copy each other about as one, or take every source as its own.
     prec_init : float or float[m], optional
@@ -42,7 +47,10 @@ class LabelModel(StagedModel[Parameters]):
     uncovered_balance_ : float64[k]
         Answer for records without votes. Of labeling functions it is even, unless a class balance
         was given or gold tells of such records; of crowds it is the class balance.
-    regime_ : {"lf", "crowd"}
+    regime_ : {"lf", "crowd", "mixed"}
+        Whether the sources were taken for labeling functions, annotators, or some for each.
+    source_kinds_ : array[m] of {"function", "annotator"}
+        What each source was taken for.
     lf_accuracy_ : float64[m]
         Learned precision: posterior-weighted share of the LF's votes that are right; nan for
         an LF that never voted.
@@ -50,7 +58,14 @@ class LabelModel(StagedModel[Parameters]):
         What a vote of each source counts: 1, and less in a group of near-duplicates.
     duplicate_groups_ : tuple of tuples of int
         Sources that vote as copies of each other (`dependence.find_near_duplicates`).
+    notices_ : tuple of Notice
+        What the fit found worth saying; `warnings_` has it in words.
     warnings_ : list of str
+    diagnosis_ : Diagnosis or None
+        Checks of the fit (`checks.checks_of`), with model and majority vote side by side on the
+        gold for scoring where a `PatternTable` brings such; None for parameters that were read,
+        or where nothing voted. A fit warns where the model is below majority vote on that gold,
+        and where it decides many labels against or without a majority.
     fallback_ : str or None
         Why majority vote answers in the model's place.
     parameters_ : Parameters
@@ -67,6 +82,9 @@ class LabelModel(StagedModel[Parameters]):
     lf_accuracy_: FloatArray
     source_weights_: FloatArray
     duplicate_groups_: tuple[tuple[int, ...], ...]
+    source_kinds_: AnyArray
+    notices_: tuple[Notice, ...]
+    diagnosis_: Diagnosis | None
     fallback_: str | None
     parameters_: Parameters
 
@@ -76,22 +94,20 @@ class LabelModel(StagedModel[Parameters]):
     def __init__(
         self,
         n_classes: int | None = None,
-        random_state: int = 0,
-        class_balance: FloatArray | None = None,
+        class_balance: FloatArray | str | None = None,
         dependence: Dependence | None = "near_duplicates",
         prec_init: float | FloatArray | None = None,
     ) -> None:
         super().__init__(n_classes, class_balance)
         self.dependence = dependence
         self.prec_init = prec_init
-        self.random_state = random_state
 
     def initial_state(self, n_lfs: int, n_classes: int) -> Parameters:
         """Parameters before any statistics."""
         if self.dependence not in (None, "near_duplicates"):
             raise VotesError(f"dependence={self.dependence!r} is neither near_duplicates nor None")
         balance = None
-        if self.class_balance is not None:
+        if self.class_balance is not None and not self._balance_from_gold:
             # A class of no probability at all would have log-probability -inf.
             balance = np.maximum(checked_balance(self.class_balance, n_classes), 1e-12)
             balance = balance / balance.sum()
@@ -108,7 +124,13 @@ class LabelModel(StagedModel[Parameters]):
 
     def m_step(self, statistics: Statistics, state: Parameters) -> Parameters:
         """Parameters of the next stage (`default_stages.m_step`)."""
+        if state.stage == "start" and self._balance_from_gold:
+            state = replace(state, given_balance=_balance_of(statistics.gold))
         return m_step(statistics, state)
+
+    @property
+    def _balance_from_gold(self) -> bool:
+        return isinstance(self.class_balance, str) and self.class_balance == "gold"
 
     def posteriors(self, table: PatternTable, state: Parameters) -> FloatArray:
         """Posterior of each pattern (`default_stages.posteriors`), float64[P, k]."""
@@ -125,10 +147,20 @@ class LabelModel(StagedModel[Parameters]):
         self.lf_accuracy_ = np.full(state.n_lfs, np.nan)
         if state.lf_precision is not None:
             self.lf_accuracy_ = np.array(state.lf_precision)
-        self.warnings_ = list(state.warnings)
+        self.source_kinds_ = np.where(state.are_functions, "function", "annotator")
+        self.notices_ = state.notices
+        self.warnings_ = [str(notice) for notice in state.notices]
+        self.diagnosis_ = None
         self.fallback_ = state.fallback
         self.parameters_ = state
         return self
+
+    def _fit(self, table: PatternTable) -> None:
+        super()._fit(table)
+        if self.parameters_.n_covered:
+            self.diagnosis_ = checks_of(answer_counts(self, table), vote_on_gold(self, table))
+            for check in self.diagnosis_.against_vote:
+                warnings.warn(check.sentence, LabelModelWarning, stacklevel=3)
 
     def _notices(self) -> list[tuple[str, type[LabelModelWarning]]]:
         if self.fallback_ is not None:
@@ -136,3 +168,12 @@ class LabelModel(StagedModel[Parameters]):
         if not self.parameters_.n_covered:
             return [(self.warnings_[0], LabelModelWarning)]
         return []
+
+
+def _balance_of(gold: PatternTable | None) -> FloatArray:
+    """Class shares of the gold for the fit on records with votes, float64[k]."""
+    if gold is None:
+        raise VotesError('class_balance="gold" needs covered records with gold')
+    counted = np.bincount(gold.gold, gold.counts, minlength=gold.n_classes) + 1.0
+    shares: FloatArray = counted / counted.sum()
+    return shares

@@ -12,9 +12,10 @@ import numpy as np
 from labelmodel.arrays import BoolArray, FloatArray, IntArray, softmax
 from labelmodel.blocks import effective_votes, one_hot, sum_by_vote, sum_over_votes
 from labelmodel.fixedpoint import to_float
+from labelmodel.parts import FunctionPart, unseen_precision
 from labelmodel.patterns import PatternTable
 from labelmodel.start import multi_class_sources
-from labelmodel.state import Parameters, Statistics, unseen_precision
+from labelmodel.state import Parameters
 from labelmodel.vote_index import VoteIndex, index_votes
 
 ROUNDS = 3
@@ -68,45 +69,70 @@ def prior_precision(
 
 
 def prior_emission(
-    index: VoteIndex, vote_rates: FloatArray, class_balance: FloatArray, precision: FloatArray
+    index: VoteIndex,
+    vote_rates: FloatArray,
+    class_balance: FloatArray,
+    precision: FloatArray,
+    alone: bool = False,
 ) -> FloatArray:
-    """Emission T0[j, v, y] = P(j votes v | y) that the precision implies (step 3)."""
+    """Emission T0[j, v, y] = P(j votes v | y) that the precision implies (step 3).
+
+    `alone` is said of the only source that votes.
+    """
     emissions = vote_rates[:, None] * precision / class_balance
     voting = index.by_lf(emissions)
-    if np.count_nonzero(voting.any(axis=1)) == 1:
+    if alone:
         # One factor for all classes keeps the precision of a function without others.
         voting = np.broadcast_to(voting.max(axis=1, keepdims=True), voting.shape)
     emissions *= np.minimum(1.0, MAX_VOTING / voting[index.lfs])
     return emissions
 
 
-def uncovered_balance(statistics: Statistics, params: Parameters) -> FloatArray:
+def uncovered_balance(gold: IntArray, params: Parameters) -> FloatArray:
     """Answer for records without votes, float64[k]: even, or what gold on such records says.
 
     The class balance is learned from records with votes. Those without are another kind, of which
     nothing is assumed (docs/labelmodel.md, "Records without votes").
+
+    Parameters
+    ----------
+    gold : int64[k]
+        Records without votes that have gold for the fit, by its class.
+    params : Parameters
     """
-    if params.balance_given:
-        return params.class_balance
-    judged = statistics.sums["gold_uncovered"]
-    result: FloatArray = (judged + GOLD_CLASS_STRENGTH / params.n_classes) / (
-        judged.sum() + GOLD_CLASS_STRENGTH
+    if params.given_balance is not None:
+        return params.given_balance
+    result: FloatArray = (gold + GOLD_CLASS_STRENGTH / params.n_classes) / (
+        gold.sum() + GOLD_CLASS_STRENGTH
     )
     return result
 
 
-def begin(statistics: Statistics, params: Parameters) -> Parameters:
-    """Parameters of the first round, from statistics of stage "start" (steps 1-3, gold)."""
-    sums = statistics.sums
-    index = index_votes(sums["votes"])
-    gold = params.gold
+def begin(
+    votes: IntArray, majority: IntArray, gold: PatternTable, n_covered: int, params: Parameters
+) -> FunctionPart:
+    """Parameters of the first round (steps 1-3, gold).
+
+    Parameters
+    ----------
+    votes : int64[m, k]
+        Votes of each function for each class.
+    majority : int64[k]
+        Winners of the majority vote of functions, in fixed point.
+    gold : PatternTable
+        Gold on the records that a function votes on.
+    n_covered : int
+        Records that a function votes on.
+    params : Parameters
+    """
+    index = index_votes(votes)
     judged = one_hot(gold.gold, params.n_classes) * gold.counts[:, None]
     gold_votes = sum_by_vote(gold, index.numbers_of(gold), len(index), judged)
-    balance = params.class_balance
-    if not params.balance_given:
-        balance = class_prior(to_float(sums["majority"]) / params.n_covered, judged.sum(axis=0))
-    rates = sums["votes"] / params.n_covered
-    multi = multi_class_sources(sums["votes"])
+    balance = params.given_balance
+    if balance is None:
+        balance = class_prior(to_float(majority) / n_covered, judged.sum(axis=0))
+    rates = votes / n_covered
+    multi = multi_class_sources(votes)
     vote_rates = rates[index.lfs, index.labels]
     precision = prior_precision(index, vote_rates, balance, multi, params.given_precision)
     precision = (gold_votes + GOLD_PRECISION_STRENGTH * precision) / (
@@ -114,32 +140,37 @@ def begin(statistics: Statistics, params: Parameters) -> Parameters:
     )
     weights = 2.0 / (1.0 + 5.0 * rates.sum(axis=1))
     weights = weights * (1.0 + index.by_lf(gold_votes.sum(axis=1)) / GOLD_PRECISION_STRENGTH)
-    emissions = prior_emission(index, vote_rates, balance, precision)
-    alone = np.count_nonzero(rates.any(axis=1)) == 1
-    return replace(
-        params,
-        stage="report" if alone else "em",
-        rounds_left=ROUNDS,
-        regime="lf",
-        class_balance=balance,
-        uncovered_balance=uncovered_balance(statistics, params),
+    alone = params.functions is None and np.count_nonzero(rates.any(axis=1)) == 1
+    emissions = prior_emission(index, vote_rates, balance, precision, alone)
+    return FunctionPart(
         index=index,
+        class_balance=balance,
         emissions=emissions,
+        # From one source alone there is nothing to learn.
+        rounds_left=0 if alone else ROUNDS,
+        source_weights=params.source_weights,
         prior_emissions=emissions,
         prior_weights=weights,
         multi_class=multi,
+        n_covered=n_covered,
     )
 
 
-def m_step(statistics: Statistics, params: Parameters) -> Parameters:
-    """Emissions of the next round (step 5)."""
-    vote_mass = to_float(statistics.sums["vote_mass"])
-    class_mass = to_float(statistics.sums["class_mass"])
-    lfs = params.index.lfs
-    prior = params.prior_weights[:, None] * (params.n_covered * params.class_balance)
-    emissions = (vote_mass + prior[lfs] * params.prior_emissions) / (class_mass + prior)[lfs]
-    left = params.rounds_left - 1
-    return replace(params, emissions=emissions, rounds_left=left, stage="em" if left else "report")
+def m_step(vote_mass: FloatArray, class_mass: FloatArray, part: FunctionPart) -> FunctionPart:
+    """Emissions of the next round (step 5).
+
+    Parameters
+    ----------
+    vote_mass : float64[S, k]
+        Posterior mass of each class over the records with each vote.
+    class_mass : float64[k]
+        The same over the records that a function votes on.
+    part : FunctionPart
+    """
+    lfs = part.index.lfs
+    prior = part.prior_weights[:, None] * (part.n_covered * part.class_balance)
+    emissions = (vote_mass + prior[lfs] * part.prior_emissions) / (class_mass + prior)[lfs]
+    return replace(part, emissions=emissions, rounds_left=part.rounds_left - 1)
 
 
 def tempering(n_votes: FloatArray) -> FloatArray:
@@ -147,18 +178,26 @@ def tempering(n_votes: FloatArray) -> FloatArray:
     return 1.0 / (1.0 + DEPENDENCE * np.maximum(n_votes - 1.0, 0.0))
 
 
-def posteriors(table: PatternTable, params: Parameters) -> FloatArray:
-    """Posterior of each pattern (step 4), float64[P, k]; without votes the uncovered balance."""
-    base = params.log_class_balance + params.log_abstain.sum(axis=0)
-    abstain = params.log_abstain
-    scores = sum_over_votes(
+def scores(table: PatternTable, part: FunctionPart) -> FloatArray:
+    """Log-probability of each pattern and class, up to a constant (step 4), float64[P, k]."""
+    abstain = part.log_abstain
+    result = sum_over_votes(
         table,
-        params.index.numbers_of(table),
-        params.log_votes - abstain[params.index.lfs],
-        lambda lfs, labels: params.log_unseen(lfs, labels) - abstain[lfs],
+        part.index.numbers_of(table),
+        part.log_votes - abstain[part.index.lfs],
+        lambda lfs, labels: part.log_unseen(lfs, labels) - abstain[lfs],
     )
-    scores += base
-    scores *= tempering(effective_votes(table, params.source_weights))[:, None]
-    result = softmax(scores)
-    result[table.n_votes == 0] = params.uncovered_balance
+    result += part.log_class_balance + abstain.sum(axis=0)
+    result *= tempering(effective_votes(table, part.source_weights))[:, None]
     return result
+
+
+def evidence(table: PatternTable, part: FunctionPart) -> FloatArray:
+    """What votes and abstains add to the log-probability, without the class balance; [P, k]."""
+    factor = tempering(effective_votes(table, part.source_weights))
+    return scores(table, part) - factor[:, None] * part.log_class_balance
+
+
+def posteriors(table: PatternTable, part: FunctionPart) -> FloatArray:
+    """Posterior of each pattern that has a vote (step 4), float64[P, k]."""
+    return softmax(scores(table, part))

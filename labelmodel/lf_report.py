@@ -121,10 +121,10 @@ def report_of(model: BaseLabelModel, answers: AnswerCounts, confidence: float = 
     """`lf_report` from the counts of all blocks."""
     votes = answers.class_votes.astype(np.float64)
     right, doubt = to_float(answers.right), to_float(answers.doubt)
-    crowd = getattr(model, "regime_", "lf") == "crowd"
-    asked = to_float(answers.answered if crowd else answers.class_mass)
+    functions = getattr(model, "source_kinds_", np.full(len(votes), "function")) == "function"
+    asked = np.where(functions[:, None], answers.class_mass, answers.answered)
     voted = np.nonzero(votes)
-    of_class = np.broadcast_to(asked, votes.shape)
+    of_class = to_float(asked)
     return LFReport(
         votes=answers.class_votes,
         precision=_share(voted, right, votes, doubt, confidence),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labelmodel.bwa import BWA
 from labelmodel.dawid_skene import DawidSkene
 from labelmodel.ebcc import EBCC
 from labelmodel.glad import GLAD
@@ -27,6 +28,7 @@ MODELS: dict[str, type[StagedModel[Any]]] = {
     "class_conditional_one_coin": ClassConditionalOneCoin,
     "ibcc": IBCC,
     "ebcc": EBCC,
+    "bwa": BWA,
     "mace": MACE,
     "glad": GLAD,
     "snorkel": SnorkelLabelModel,

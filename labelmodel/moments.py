@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from labelmodel.arrays import IntArray
 from labelmodel.blocks import vote_incidence
 from labelmodel.errors import VotesError
 from labelmodel.patterns import PatternTable
@@ -35,15 +36,22 @@ def moment_counts(block: PatternTable) -> Statistics:
     Returns
     -------
     Statistics
-        Of stage "moments": `pairs` int64[m, k, m, k], `gold` int64[k], `records` int64[1].
+        Of stage "moments": `pairs`, `gold` int64[k] and `records` int64[1].
     """
-    m, k = block.n_lfs, block.n_classes
-    gold = np.zeros(k, dtype=np.int64)
+    gold = np.zeros(block.n_classes, dtype=np.int64)
     known = block.gold >= 0
     np.add.at(gold, block.gold[known], block.counts[known])
-    pairs = vote_pairs(block).toarray().reshape(m, k, m, k)
     records = block.counts.sum(keepdims=True)
-    return Statistics(STAGE, {"pairs": pairs, "gold": gold, "records": records})
+    return Statistics(STAGE, {"gold": gold, "records": records}, pairs=vote_pairs(block))
+
+
+def dense_pairs(statistics: Statistics, n_classes: int) -> IntArray:
+    """The `pairs` of all blocks as one table, int64[m, k, m, k]."""
+    if statistics.pairs is None:
+        raise AssertionError("statistics of stage moments have pairs")
+    m = statistics.pairs.shape[0] // n_classes
+    table: IntArray = statistics.pairs.toarray().reshape(m, n_classes, m, n_classes)
+    return table
 
 
 def vote_pairs(block: PatternTable) -> sparse.csr_matrix:

@@ -17,7 +17,7 @@ from labelmodel.plain_data import from_plain, to_plain, value_from_plain
 from labelmodel.staged import StagedModel
 
 FORMAT = "labelmodel"
-VERSION = 2
+VERSION = 3
 
 # Any: the values of a JSON document before they are checked; the state of whatever model.
 Document = dict[str, Any]

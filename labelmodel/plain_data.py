@@ -73,7 +73,8 @@ def from_plain(kind: type[DataclassT], plain: Plain) -> DataclassT:
 
 def _value(hint: Any, plain: Plain) -> Any:
     if isinstance(plain, list):
-        return tuple(_value(None, item) for item in plain)
+        items = get_args(hint)
+        return tuple(_value(items[0] if items else None, item) for item in plain)
     if not isinstance(plain, dict):
         return plain
     for kind in (hint, *get_args(hint)):

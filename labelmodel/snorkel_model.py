@@ -15,7 +15,7 @@ from labelmodel.class_balance import given_or_uniform, shares_of_gold
 from labelmodel.descent import OPTIMIZERS, SCHEDULES, descend
 from labelmodel.errors import VotesError
 from labelmodel.fixedpoint import check_record_count
-from labelmodel.moments import STAGE, check_moments_fit, moment_counts
+from labelmodel.moments import STAGE, check_moments_fit, dense_pairs, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
@@ -167,7 +167,7 @@ class SnorkelLabelModel(StagedModel[SnorkelState]):
         records, gold = int(statistics.sums["records"][0]), statistics.sums["gold"]
         check_record_count(records)
         side = state.n_lfs * state.n_classes
-        moments = statistics.sums["pairs"].reshape(side, side) / max(records, 1)
+        moments = dense_pairs(statistics, state.n_classes).reshape(side, side) / max(records, 1)
         balance = state.class_balance
         if self._balance_from_gold:
             balance = shares_of_gold(gold)

@@ -2,63 +2,85 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from labelmodel.arrays import BoolArray, FloatArray, IntArray
-from labelmodel.blocks import class_votes, majority_winners, vote_counts
+from labelmodel.blocks import (
+    class_votes,
+    covered_patterns,
+    majority_winners,
+    vote_counts,
+    votes_of,
+)
 from labelmodel.fixedpoint import quantize
 from labelmodel.patterns import PatternTable, count_patterns
-from labelmodel.state import Regime, Statistics, smallest_hashes
+from labelmodel.state import Statistics, smallest_hashes
 
 MIN_CROWD = 8.0
 MULTI_CLASS_SHARE = 0.95
 
 
-def start_counts(
-    covered: PatternTable,
-    gold_uncovered: IntArray,
-    source_weights: FloatArray | None = None,
-) -> Statistics:
-    """Statistics of stage "start" over covered patterns.
-
-    Parameters
-    ----------
-    covered : PatternTable
-    source_weights : float64[m], optional
-        What a vote of each source counts for `majority`; 1 by default.
+def start_counts(covered: PatternTable) -> Statistics:
+    """Statistics of stage "start" over covered patterns, but for pairs of votes.
 
     Returns
     -------
     Statistics
-        `records` [1], `conflicts` [1], `votes` [m, k] and `gold_uncovered` [k] as counts;
-        `majority` [k] in fixed point.
+        `restart_counts`, and `conflicts` [1] as a count; the gold, and hashes.
     """
-    k = covered.n_classes
-    winners = majority_winners(covered, source_weights)
-    weighted = quantize(winners) if len(covered) else np.zeros((0, k), np.int64)
     conflicting = (class_votes(covered) > 0).sum(axis=1) > 1
-    sums: dict[str, IntArray] = {
-        "records": covered.counts.sum(keepdims=True),
+    sums = {
+        **restart_counts(covered).sums,
         "conflicts": covered.counts[conflicting].sum(keepdims=True),
-        "votes": vote_counts(covered),
-        "majority": (weighted * covered.counts[:, None]).sum(axis=0),
-        "gold_uncovered": gold_uncovered,
     }
     hashes = smallest_hashes([covered.row_hash()[covered.n_votes > 1]])
     judged = covered.take(covered.gold >= 0)
-    if not len(judged):
-        return Statistics("start", sums, hashes=hashes)
     # Gold for scoring must not travel into the model with the gold for fitting.
     gold = count_patterns(
         judged.indptr,
         judged.lfs,
         judged.labels,
         n_lfs=judged.n_lfs,
-        n_classes=k,
+        n_classes=judged.n_classes,
         gold=judged.gold,
         counts=judged.counts,
     )
-    return Statistics("start", sums, gold, hashes=hashes)
+    return Statistics("start", sums, gold if len(gold) else None, hashes=hashes)
+
+
+def restart_counts(
+    covered: PatternTable,
+    source_weights: FloatArray | None = None,
+    functions: BoolArray | None = None,
+) -> Statistics:
+    """Statistics of stage "restart" over covered patterns.
+
+    Parameters
+    ----------
+    covered : PatternTable
+    source_weights : float64[m], optional
+        What a vote of each source counts for `majority`; 1 by default.
+    functions : bool[m], optional
+        Sources that are functions where there are annotators too.
+
+    Returns
+    -------
+    Statistics
+        `records` [1] and `votes` [m, k] as counts, `majority` [k] in fixed point; `majority`
+        and `of_functions` [1] are of the records and the votes of functions, by default of all.
+    """
+    lf_votes = covered if functions is None else votes_of(covered, functions)
+    lf_votes = covered_patterns(lf_votes)
+    winners = quantize(majority_winners(lf_votes, source_weights))
+    sums: dict[str, IntArray] = {
+        "records": covered.counts.sum(keepdims=True),
+        "votes": vote_counts(covered),
+        "majority": (winners * lf_votes.counts[:, None]).sum(axis=0),
+        "of_functions": lf_votes.counts.sum(keepdims=True),
+    }
+    return Statistics("restart", sums)
 
 
 def uncovered_gold(table: PatternTable) -> IntArray:
@@ -75,7 +97,9 @@ def multi_class_sources(votes: IntArray) -> BoolArray:
     return result
 
 
-def choose_regime(votes: IntArray, source_weights: FloatArray | None = None) -> Regime:
+def choose_regime(
+    votes: IntArray, source_weights: FloatArray | None = None
+) -> Literal["lf", "crowd"]:
     """Tell labeling functions from a crowd by how they vote (docs/labelmodel.md, regime).
 
     Parameters
@@ -91,6 +115,22 @@ def choose_regime(votes: IntArray, source_weights: FloatArray | None = None) -> 
     if total == 0.0:
         return "lf"
     by_multi = float(weighted[multi_class_sources(votes)].sum())
-    # A group of copies, each of weight 1 / e, is one source of their votes.
-    effective = total**2 / float((weighted * per_source).sum())
+    effective = effective_number(
+        np.ones(len(votes)) if source_weights is None else source_weights, votes.sum(axis=1)
+    )
     return "crowd" if by_multi >= 0.5 * total and effective >= MIN_CROWD else "lf"
+
+
+def effective_number(weights: FloatArray, votes: IntArray) -> float:
+    """How many sources of equal share there would be, (sum c)^2 / sum c^2; 0 without votes.
+
+    Parameters
+    ----------
+    weights : float64[m]
+        What a vote of each source counts; 0 leaves a source out.
+    votes : int64[m]
+    """
+    weighted = weights * votes
+    # A group of copies, each of weight 1 / e, is one source of their votes.
+    squares = float((weighted * votes).sum())
+    return float(weighted.sum()) ** 2 / squares if squares else 0.0

@@ -15,22 +15,16 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from labelmodel.arrays import (
-    AnyArray,
-    BoolArray,
-    FloatArray,
-    HashArray,
-    IntArray,
-)
+from labelmodel.arrays import BoolArray, FloatArray, HashArray, IntArray
 from labelmodel.errors import LabelModelError
+from labelmodel.notices import Notice
+from labelmodel.parts import CrowdPart, FunctionPart
 from labelmodel.patterns import PatternTable, empty, merge_patterns
-from labelmodel.vote_index import VoteIndex, no_votes
 
-Stage = Literal["start", "em", "rho", "report", "done"]
-Regime = Literal["lf", "crowd"]
+Stage = Literal["start", "restart", "em", "rho", "report", "done"]
+Regime = Literal["lf", "crowd", "mixed"]
 Dependence = Literal["near_duplicates"]
 
-ABSTAIN_WEIGHT = 0.25
 SAMPLED_PATTERNS = 50_000
 """Patterns of several votes on which rho is chosen at most."""
 
@@ -49,7 +43,7 @@ class Statistics:
     gold : PatternTable or None
         Patterns of the records with gold for the fit, gathered at stage "start".
     pairs : scipy.sparse.csr_matrix of int64[m * k, m * k] or None
-        `dependence.pair_counts` at stage "start", where near-duplicates are looked for.
+        Counts of pairs of votes (`moments.vote_pairs`), where a model starts from them.
     hashes : uint64[h] or None
         `smallest_hashes` of the patterns with several votes, at stage "start".
     """
@@ -96,59 +90,41 @@ def smallest_hashes(found: Sequence[HashArray]) -> HashArray | None:
 class Parameters:
     """Parameters of the default label model at some stage of its fit.
 
-    Arrays over votes are indexed [number of a vote in `index`, class y].
-
     Attributes
     ----------
     n_lfs, n_classes : int
-    stage : {"start", "em", "rho", "report", "done"}
-        What the next statistics are for; "done" predicts.
-    rounds_left : int
-        EM rounds still to run at stage "em".
-    regime : {"lf", "crowd"}
-        Meaningless before stage "start" is over.
-    class_balance : float64[k]
-    balance_given : bool
-        The class balance stays as it is.
-    uncovered_balance : float64[k]
-        Answer for records without votes.
-    index : VoteIndex
-        The votes that occur.
-    emissions : float64[S, k]
-        P(j votes v | y). In the LF regime the rest to one is abstaining.
-    prior_emissions : float64[S, k]
-        LF regime: what `emissions` start from and are drawn to.
-    prior_weights : float64[m]
-        LF regime: weight of `prior_emissions` in covered records.
-    multi_class : bool[m]
-        Sources that vote for several classes.
-    pooled_confusion : float64[k, k]
-        Crowd regime: P(v | y) of the average annotator, [vote v, class y].
-    previous : Parameters or None
-        Crowd regime at stage "rho": the parameters that the last counts were made with.
-    vote_mass : float64[S, k]
-        Crowd regime at stage "rho": counts of the last round with their prior.
-    source_mass : float64[m, k]
-        The same, summed over the votes of each source.
-    rho : float
-        Crowd regime: dependence between votes on one record.
-    n_covered : int
-        Records with a vote.
-    last_sampled : int or None
-        Crowd regime: largest row hash of the patterns that rho is chosen on; None for all.
-    gold : PatternTable
-        Patterns of the records with gold, which the final posteriors take in.
-    dependence : {"near_duplicates"} or None
-        Whether copied sources are looked for and counted down.
+    stage : {"start", "restart", "em", "rho", "report", "done"}
+        What the next statistics are for; "done" predicts. "restart" counts again what "start"
+        did, with the weights of copied sources and functions apart from annotators.
+    given_balance : float64[k] or None
+        Class balance that is not learned.
     given_precision : float64[m] or None
         Precision of each LF's votes where it is known, nan elsewhere.
+    dependence : {"near_duplicates"} or None
+        Whether copied sources are looked for and counted down.
+    uncovered : float64[k]
+        Answer for records without votes where there are functions.
+    gold : PatternTable
+        Patterns of the records with gold, which the final posteriors take in.
+    lf : FunctionPart or None
+        What is learned of labeling functions, where there are any.
+    crowd : CrowdPart or None
+        What is learned of annotators, where there are any.
+    functions : bool[m] or None
+        Which sources are functions where there are annotators too.
+    previous : Parameters or None
+        At stage "rho": the parameters that the last counts were made with.
     source_weights : float64[m] or None
         What a vote of each source counts; None where no source is a near-duplicate of another.
     duplicate_groups : tuple of tuples of int
         Sources that vote as copies of each other.
-    lf_precision : float64[m]
+    n_covered : int
+        Records with a vote.
+    last_sampled : int or None
+        Largest row hash of the patterns that rho is chosen on; None for all.
+    lf_precision : float64[m] or None
         Posterior-weighted share of each LF's votes that are right; nan without votes.
-    warnings : tuple of str
+    notices : tuple of Notice
     fallback : str or None
         Why majority vote predicts in this model's place.
     """
@@ -156,73 +132,51 @@ class Parameters:
     n_lfs: int
     n_classes: int
     stage: Stage
-    rounds_left: int
-    regime: Regime
-    class_balance: FloatArray
-    balance_given: bool
-    uncovered_balance: FloatArray
-    index: VoteIndex
-    emissions: FloatArray
-    prior_emissions: FloatArray
-    prior_weights: FloatArray
-    multi_class: BoolArray
+    given_balance: FloatArray | None
+    given_precision: FloatArray | None
+    dependence: Dependence | None
+    uncovered: FloatArray
     gold: PatternTable
-    pooled_confusion: FloatArray | None = None
-    dependence: Dependence | None = "near_duplicates"
-    given_precision: FloatArray | None = None
+    lf: FunctionPart | None = None
+    crowd: CrowdPart | None = None
+    functions: BoolArray | None = None
+    previous: Parameters | None = None
     source_weights: FloatArray | None = None
     duplicate_groups: tuple[tuple[int, ...], ...] = ()
-    previous: Parameters | None = None
-    vote_mass: FloatArray | None = None
-    source_mass: FloatArray | None = None
-    rho: float = 0.0
     n_covered: int = 0
     last_sampled: int | None = None
     lf_precision: FloatArray | None = None
-    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     fallback: str | None = None
 
-    @cached_property
-    def log_class_balance(self) -> FloatArray:
-        """Logarithm of the class balance, float64[k]."""
-        return np.log(self.class_balance)
+    @property
+    def regime(self) -> Regime:
+        """What the sources are taken for; meaningless before stage "start" is over."""
+        if self.crowd is None:
+            return "lf"
+        return "crowd" if self.lf is None else "mixed"
 
-    @cached_property
-    def log_abstain(self) -> FloatArray:
-        """LF regime: what abstaining adds to the log-probability of a class, float64[m, k]."""
-        logs: FloatArray = ABSTAIN_WEIGHT * np.log1p(-self.index.by_lf(self.emissions))
-        return self._weighted(logs, np.arange(self.n_lfs))
+    @property
+    def are_functions(self) -> BoolArray:
+        """Which sources are taken for labeling functions, bool[m]; the others are annotators."""
+        if self.functions is not None:
+            return self.functions
+        return np.full(self.n_lfs, self.crowd is None)
 
-    @cached_property
-    def log_votes(self) -> FloatArray:
-        """What each vote adds to the log-probability of each class, float64[S, k]."""
-        return self._weighted(np.log(self.emissions), self.index.lfs)
+    @property
+    def class_balance(self) -> FloatArray:
+        """Probability of each class, float64[k]: of a mixture the one that annotators show."""
+        part = self.crowd or self.lf
+        if part is not None:
+            return part.class_balance
+        if self.given_balance is not None:
+            return self.given_balance
+        return np.full(self.n_classes, 1.0 / self.n_classes)
 
-    def log_unseen(self, lfs: IntArray, labels: IntArray) -> FloatArray:
-        """What votes that the fit never saw add, float64[u, k].
-
-        In a crowd they count as an average annotator's. Otherwise they have the precision that
-        a new function would have.
-        """
-        if self.pooled_confusion is not None:
-            return self._weighted(np.log(self.pooled_confusion[labels]), lfs)
-        single, multi = (
-            np.log(unseen_precision(self.class_balance, several) / self.class_balance)
-            for several in (False, True)
-        )
-        logs = np.where(self.multi_class[lfs][:, None], multi[labels], single[labels])
-        return self._weighted(logs, lfs)
-
-    def log_votes_of(self, lfs: AnyArray, labels: AnyArray) -> FloatArray:
-        """What these votes add, whether the fit saw them or not; int[v] twice -> float64[v, k]."""
-        numbers = self.index.numbers[lfs, labels]
-        rows = self.log_unseen(lfs, labels)
-        rows[numbers >= 0] = self.log_votes[numbers[numbers >= 0]]
-        return rows
-
-    def _weighted(self, logs: FloatArray, lfs: AnyArray) -> FloatArray:
-        """Rows of logarithms times the weight of their sources; float64[n, k], int[n]."""
-        return logs if self.source_weights is None else self.source_weights[lfs, None] * logs
+    @property
+    def uncovered_balance(self) -> FloatArray:
+        """Answer for records without votes, float64[k]."""
+        return self.class_balance if self.regime == "crowd" else self.uncovered
 
     @cached_property
     def gold_index(self) -> tuple[PatternTable, HashArray, IntArray]:
@@ -234,20 +188,6 @@ class Parameters:
         return self.gold.take(first), distinct, counts
 
 
-def unseen_precision(class_balance: FloatArray, multi_class: bool) -> FloatArray:
-    """Precision P(y | vote v) of a function that the fit has no vote v of, float64[k, k]."""
-    k = len(class_balance)
-    if multi_class:
-        share = np.full((k, k), 0.3 / (k - 1))
-        np.fill_diagonal(share, 0.7)
-        share *= class_balance
-        share /= share.sum(axis=1, keepdims=True)
-        return share
-    share = 0.25 * class_balance / (1.0 - class_balance)[:, None]
-    np.fill_diagonal(share, 0.75)
-    return share
-
-
 def initial_parameters(
     n_lfs: int,
     n_classes: int,
@@ -256,23 +196,14 @@ def initial_parameters(
     given_precision: FloatArray | None = None,
 ) -> Parameters:
     """Parameters before any statistics; the class balance is learned where it is not given."""
-    nothing = np.zeros((0, n_classes))
-    balance = np.full(n_classes, 1.0 / n_classes) if class_balance is None else class_balance
+    even = np.full(n_classes, 1.0 / n_classes)
     return Parameters(
         n_lfs=n_lfs,
         n_classes=n_classes,
         stage="start",
-        rounds_left=0,
-        regime="lf",
-        class_balance=balance,
-        balance_given=class_balance is not None,
-        uncovered_balance=balance,
-        index=no_votes(n_lfs, n_classes),
-        emissions=nothing,
-        prior_emissions=nothing,
-        prior_weights=np.zeros(n_lfs),
-        multi_class=np.zeros(n_lfs, dtype=np.bool_),
-        gold=empty(n_lfs, n_classes),
-        dependence=dependence,
+        given_balance=class_balance,
         given_precision=given_precision,
+        dependence=dependence,
+        uncovered=even if class_balance is None else class_balance,
+        gold=empty(n_lfs, n_classes),
     )

@@ -12,7 +12,7 @@ from labelmodel.blocks import sum_rows
 from labelmodel.class_balance import given_or_uniform, shares_of_gold
 from labelmodel.errors import LabelModelWarning, VotesError
 from labelmodel.fixedpoint import check_record_count
-from labelmodel.moments import STAGE, check_moments_fit, moment_counts
+from labelmodel.moments import STAGE, check_moments_fit, dense_pairs, moment_counts
 from labelmodel.patterns import PatternTable
 from labelmodel.staged import StagedModel, check_shape, check_stage
 from labelmodel.state import Statistics
@@ -149,7 +149,7 @@ class Triplets(StagedModel[TripletsState]):
         if state.stage != STAGE:
             return state
         check_record_count(int(statistics.sums["records"][0]))
-        pairs, gold = statistics.sums["pairs"], statistics.sums["gold"]
+        pairs, gold = dense_pairs(statistics, 2), statistics.sums["gold"]
         votes = np.einsum("jvjv->jv", pairs)
         agreement, alone = self._agreement(pairs)
         balance = state.class_balance

@@ -8,8 +8,8 @@ import numpy as np
 
 from labelmodel.answers import answer_counts
 from labelmodel.base import BaseLabelModel, fitted_copy
-from labelmodel.blocks import covered_patterns, majority_winners
-from labelmodel.checks import Check, Diagnosis, checks_of, compare_with_vote
+from labelmodel.blocks import covered_patterns
+from labelmodel.checks import Check, Diagnosis, checks_of, vote_on_gold
 from labelmodel.majority import MajorityVote
 from labelmodel.patterns import PatternTable
 
@@ -40,13 +40,7 @@ def diagnose(model: BaseLabelModel, table: PatternTable, random_state: int = 0) 
         A table of other LFs or classes than the model, or without any vote.
     """
     covered = covered_patterns(table)
-    judged = covered.take(covered.eval_gold >= 0)
-    found = checks_of(
-        answer_counts(model, table),
-        compare_with_vote(
-            model.predict_proba(judged), majority_winners(judged), judged.eval_gold, judged.counts
-        ),
-    )
+    found = checks_of(answer_counts(model, table), vote_on_gold(model, table))
     if found["finite"].verdict == "fail":
         return found
     return Diagnosis((*found.checks, _instability(model, covered, random_state)))

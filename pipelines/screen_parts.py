@@ -19,6 +19,9 @@ GOLD_WIDTH = 86
 COSTLY_SHARE = 0.5
 """Share of the records from which an expression that `re` has to decide on is named."""
 
+TAKEN_FOR = {"crowd": "annotators, who vote where they are asked"}
+"""What a run says of its sources; of a mixture the warnings say it."""
+
 MOST_FUNCTIONS = 100
 """Rows of the LF table that a run shows."""
 
@@ -134,5 +137,7 @@ class ScreenParts:
                 f"the label model of the version before was kept (model.refit); votes drifted by "
                 f"{share(model['drift'])} since it was fitted"
             )
+        if model.get("regime") in TAKEN_FOR:
+            self.line(f"the label model took its sources for {TAKEN_FOR[model['regime']]}")
         fallback = model["fallback"]  # said above, so not again among the warnings
         self.warnings([w for w in model["warnings"] if not (fallback and w.endswith(fallback))])

@@ -14,12 +14,11 @@ from labelmill.votes import LFTable
 from labelmodel.arrays import BoolArray, FloatArray
 from labelmodel.base import BaseLabelModel
 from labelmodel.blocks import majority_winners
-from labelmodel.checks import Check, checks_of, compare_with_vote
-from labelmodel.dependence import NEAR_DUPLICATES
-from labelmodel.diagnostics import NEVER_PREDICTED, NEVER_VOTED
+from labelmodel.checks import Diagnosis, checks_of, compare_with_vote
 from labelmodel.lf_report import report_of
 from labelmodel.majority import MajorityVote
 from labelmodel.metrics import score
+from labelmodel.notices import Notice, silent_sources
 from labelmodel.patterns import PatternTable
 from labelmodel.reliability import reliability_curve, score_intervals
 from transforms.looking import Looked
@@ -31,8 +30,8 @@ def describe(
     """Return LF table, totals, gold scores and model diagnosis as plain data."""
     analysis, totals = looked.every, looked.used
     polarity, gold_accuracy = analysis.polarity, analysis.gold_accuracy
-    silent = int(np.count_nonzero(totals.votes == 0)) - len(dropped)
     learned = getattr(model, "lf_accuracy_", np.full(len(table.lfs), np.nan))
+    kinds = getattr(model, "source_kinds_", None)
     by_class = _learned_by_class(model, looked, table)
     guesses = _guesses(model, looked.judged)
     checks = _checks(looked, guesses["model"], table)
@@ -51,6 +50,7 @@ def describe(
             "gold_votes": int(analysis.gold_n[n]),
             "gold_accuracy": _number(gold_accuracy[n]),
             "quarantined": n in dropped,
+            "taken_for": None if kinds is None else str(kinds[n]),
         }
         for n, lf in enumerate(table.lfs)
     ]
@@ -71,8 +71,8 @@ def describe(
                 [table.names[lf] for lf in group]
                 for group in getattr(model, "duplicate_groups_", ())
             ],
-            "checks": [{**asdict(check), "value": _number(check.value)} for check in checks],
-            "warnings": _with_checks(_warnings(model, table, silent), checks),
+            "checks": [{**asdict(check), "value": _number(check.value)} for check in checks.checks],
+            "warnings": _warnings(model, table, dropped, checks),
             "fallback": getattr(model, "fallback_", None),
         },
         "gold": _gold_scores(looked, guesses),
@@ -89,10 +89,10 @@ def _learned_by_class(
     return list(rows.values())
 
 
-def _checks(looked: Looked, guesses: FloatArray, table: LFTable) -> tuple[Check, ...]:
+def _checks(looked: Looked, guesses: FloatArray, table: LFTable) -> Diagnosis:
     """Return the checks of the model that need no further fit; none without votes."""
     if not looked.answers.n_covered:
-        return ()
+        return Diagnosis(())
     judged, covered = looked.judged, looked.judged.n_votes > 0
     vote_on_gold = compare_with_vote(
         guesses[covered],
@@ -100,46 +100,31 @@ def _checks(looked: Looked, guesses: FloatArray, table: LFTable) -> tuple[Check,
         judged.eval_gold[covered],
         judged.counts[covered],
     )
-    return checks_of(looked.answers, vote_on_gold, table.names, table.class_names).checks
+    return checks_of(looked.answers, vote_on_gold, table.names, table.class_names)
 
 
-def _with_checks(warnings: list[str], checks: Sequence[Check]) -> list[str]:
+def _warnings(
+    model: BaseLabelModel, table: LFTable, dropped: Sequence[int], checks: Diagnosis
+) -> list[str]:
     """Return the model's warnings, then what the checks found that these do not say."""
-    poor = {check.name for check in checks if check.verdict in ("warn", "fail")}
-    if any(warning.startswith(NEVER_PREDICTED) for warning in warnings):
-        poor.discard("collapse")
-    if "ties" in poor and any(c.name == "vote_on_gold" and c.verdict == "pass" for c in checks):
-        poor.add("vote_on_gold")  # how far the model's own decisions can be trusted
-    return warnings + [check.sentence for check in checks if check.name in poor]
+    notices: Sequence[Notice] = getattr(model, "notices_", ())
+    if hasattr(model, "notices_"):
+        said = [_worded(notice, table, dropped) for notice in notices]
+    else:
+        said = list(getattr(model, "warnings_", ()))
+    found = [check for check in checks.checks if check.verdict in ("warn", "fail")]
+    if any(notice.kind == "lost_class" for notice in notices):
+        found = [check for check in found if check.name != "collapse"]
+    sentences = [check.sentence for check in found]
+    sentences += [check.sentence for check in checks.against_vote if check not in found]
+    return [warning for warning in said if warning] + sentences
 
 
-def _warnings(model: BaseLabelModel, table: LFTable, silent: int) -> list[str]:
-    """Return the model's warnings with names of classes, and without functions left out on purpose.
-
-    Args:
-        model: The model.
-        table: The functions and classes.
-        silent: Functions that never voted, without those that were left out.
-    """
-    warnings = []
-    for warning in getattr(model, "warnings_", ()):
-        if not warning.endswith(NEVER_VOTED):
-            warnings.append(_with_names(warning, table))
-        elif silent:
-            warnings.append(f"{silent} of {len(table.lfs)} {NEVER_VOTED}")
-    return warnings
-
-
-def _with_names(warning: str, table: LFTable) -> str:
-    """Return a warning of the model's with names in place of indices of classes or functions."""
-    for beginning, names in (
-        (NEVER_PREDICTED, table.class_names),
-        (NEAR_DUPLICATES, table.names),
-    ):
-        if warning.startswith(beginning):
-            indices = warning.removeprefix(beginning).split(", ")
-            return beginning + ", ".join(names[int(index)] for index in indices)
-    return warning
+def _worded(notice: Notice, table: LFTable, dropped: Sequence[int]) -> str:
+    """Return a notice with names; empty where it is about functions left out on purpose."""
+    if notice.kind == "silent":
+        notice = silent_sources(sorted(set(notice.sources) - set(dropped)), len(table.lfs))
+    return notice.worded(table.names, table.class_names)
 
 
 def _guesses(model: BaseLabelModel, judged: PatternTable) -> dict[str, FloatArray]:

@@ -43,9 +43,9 @@ def test_a_known_accuracy_is_the_prior_of_an_annotator():
     few = votes.copy()
     few[np.flatnonzero(few[:, 0] >= 0)[3:], 0] = -1
     learned = [
-        LabelModel(3, prec_init=[p, *[np.nan] * 19]).fit(few).parameters_ for p in (0.4, 0.95)
+        LabelModel(3, prec_init=[p, *[np.nan] * 19]).fit(few).parameters_.crowd for p in (0.4, 0.95)
     ]
-    low, high = (params.index.at_own_label(params.emissions) for params in learned)
+    low, high = (part.index.at_own_label(part.emissions) for part in learned)
     assert (low < high)[learned[0].index.lfs == 0].all()
 
 

@@ -18,11 +18,15 @@ from labelmodel import (
     empty,
     fit_blocks,
     from_dense,
+    from_json,
     log_loss,
+    to_json,
 )
+from labelmodel.collapse import collapse_of
 from labelmodel.default_stages import expected_counts, m_step
 from labelmodel.diagnostics import report_on
-from labelmodel.state import initial_parameters
+from labelmodel.fixedpoint import ONE
+from labelmodel.state import Statistics, initial_parameters
 
 
 def fit_quietly(model, votes, gold=None):
@@ -205,5 +209,80 @@ def test_large_counts_stay_finite():
     votes, _ = simulated_crowd(n=100)
     table = from_dense(votes, n_classes=3)
     params = fit_blocks(LabelModel(), [replace(table, counts=table.counts * 10**9)])
-    assert np.isfinite(params.emissions).all()
+    assert np.isfinite(params.crowd.emissions).all()
     assert params.fallback is None
+
+
+def skewed(n=400, share=0.4):
+    """Two functions of which one always votes 0; the other votes 1 and is wrong every time."""
+    votes = np.zeros((n, 2), dtype=np.int64)
+    votes[:, 1] = -1
+    votes[: int(share * n)] = [-1, 1]
+    return votes
+
+
+@pytest.mark.parametrize(
+    ("ones", "zeros", "falls_back"), [(0, 0, True), (0, 1, True), (0, 12, False), (9, 3, True)]
+)
+def test_a_little_gold_does_not_hide_a_collapse_and_enough_bears_it_out(ones, zeros, falls_back):
+    votes = skewed()
+    gold = np.full(len(votes), -1)
+    gold[200 : 200 + zeros] = 0
+    gold[:ones] = 1
+    table = from_dense(votes, n_classes=2, gold=gold)
+    params = initial_parameters(2, 2)
+    while params.stage != "report":
+        params = m_step(expected_counts(table, params), params)
+    sums = expected_counts(table, params).sums
+    collapsed = {"class_mass": np.array([400, 0]) * ONE, "predicted": np.array([400, 0])}
+    params = report_on(Statistics("report", {**sums, **collapsed}), params)
+    assert (params.fallback is not None) == falls_back
+
+
+def test_the_check_of_a_collapse_is_that_of_the_fit():
+    for others, one, found in ((0, 0, True), (0, 12, False), (5, 12, True)):
+        decided = collapse_of(
+            np.array([10, 0]), np.array([10.0, 0.0]), np.array([6.0, 4.0]), np.array([one, others])
+        )
+        assert decided.collapsed == found
+
+
+def test_a_fit_below_majority_vote_on_gold_for_scoring_shows_both():
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 2, 2000)
+    right = rng.random((2000, 5)) < np.array([0.9, 0.9, 0.9, 0.6, 0.6])
+    votes = np.where(right, gold[:, None], 1 - gold[:, None])
+    table = from_dense(votes, n_classes=2, eval_gold=gold)
+    believed = LabelModel(2, prec_init=[0.05, 0.05, 0.05, 0.9, 0.9])
+    with pytest.warns(LabelModelWarning, match=r"model is right on .*majority vote on"):
+        believed.fit(table)
+    assert believed.diagnosis_["vote_on_gold"].verdict == "fail"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trusted = LabelModel(2).fit(table)
+    assert trusted.diagnosis_["vote_on_gold"].verdict == "pass"
+    assert from_json(to_json(trusted, range(5), range(2))).diagnosis_ is None
+
+
+def test_ties_that_decide_much_are_warned_of_with_the_accuracy_of_both():
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 2, 1000)
+    votes = np.where(rng.random((1000, 2)) < [0.8, 0.7], gold[:, None], 1 - gold[:, None])
+    with pytest.warns(LabelModelWarning) as said:
+        LabelModel(2).fit(from_dense(votes, eval_gold=gold))
+    sentences = [str(warning.message) for warning in said]
+    assert any("breaks ties on" in text for text in sentences)
+    assert any("on 1000 gold records" in text for text in sentences)
+
+
+def test_the_class_balance_of_gold_is_taken():
+    votes, _ = simulated_lfs(n=600)
+    given = np.where(np.arange(600) < 60, 2, -1)
+    covered = (votes[:60] >= 0).any(axis=1).sum()
+    model = LabelModel(3, class_balance="gold").fit(votes, gold=given)
+    assert np.allclose(model.class_balance_ * (covered + 3), [1, 1, covered + 1])
+    assert np.array_equal(model.uncovered_balance_, model.class_balance_)
+    with pytest.raises(VotesError, match="needs covered records with gold"):
+        LabelModel(3, class_balance="gold").fit(votes)
+    with pytest.raises(VotesError, match="'goldd'"):
+        LabelModel(3, class_balance="goldd").fit(votes)

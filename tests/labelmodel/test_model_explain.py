@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from vote_strategies import simulated_crowd, simulated_lfs
+from vote_strategies import simulated_crowd, simulated_lfs, simulated_mixture
 
 from labelmodel import LabelModel, vote_log_odds
 from labelmodel.arrays import softmax
@@ -16,7 +18,7 @@ def explained(model, row):
 
 
 @pytest.mark.parametrize("gold_every", [1000, 5])
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd, simulated_mixture])
 def test_terms_add_up_to_the_posterior(simulate, gold_every):
     votes, gold = simulate(n=200)
     given_gold = np.where(np.arange(1, 201) % gold_every == 0, gold, -1)
@@ -45,7 +47,7 @@ def test_a_record_without_votes_is_explained_by_the_prior():
     assert (terms.adjustment == 0).all()
 
 
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd, simulated_mixture])
 def test_exported_rows_add_up_to_the_posterior_log_odds(simulate):
     votes, _ = simulate(n=200)
     model = LabelModel(3).fit(votes)
@@ -88,3 +90,15 @@ def test_terms_of_a_naive_bayes_model_are_the_likelihoods_of_its_votes():
     log = np.log(model.class_balance_)
     assert np.allclose(terms.prior, log - log.mean())
     assert np.allclose(terms.adjustment, 0, atol=1e-9)
+
+
+def test_where_majority_vote_answers_each_vote_has_its_part_of_the_answer():
+    votes, _ = simulated_crowd(n=100)
+    params = replace(LabelModel(3).fit(votes).parameters_, fallback="for the test")
+    model = LabelModel(3).set_state(params)
+    for row, probs in zip(votes[:20], model.predict_proba(votes[:20]), strict=True):
+        lfs = np.flatnonzero(row >= 0)
+        terms = vote_log_odds(params, lfs, row[lfs])
+        assert np.allclose(softmax(terms.total[None])[0], probs, atol=1e-15)
+        assert (terms.votes.argmax(axis=1) == row[lfs]).all()
+        assert (terms.adjustment == 0).all()

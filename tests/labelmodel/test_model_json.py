@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from vote_strategies import simulated_crowd, simulated_lfs
+from vote_strategies import simulated_crowd, simulated_lfs, simulated_mixture
 
 from labelmodel import LabelModel, NotFittedError, ParametersError, from_json, to_json
 from labelmodel.parameters import names
@@ -19,7 +19,7 @@ def written(simulate=simulated_lfs, gold_every=7):
     return votes, model, to_json(model, [f"lf{j}" for j in range(votes.shape[1])], CLASSES)
 
 
-@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd])
+@pytest.mark.parametrize("simulate", [simulated_lfs, simulated_crowd, simulated_mixture])
 def test_a_model_comes_back_with_the_same_bits(simulate):
     votes, model, text = written(simulate)
     again = from_json(text)
@@ -51,7 +51,7 @@ def test_a_changed_document_is_refused():
         ("{", "not JSON"),
         ("[]", "must be a JSON object"),
         ('{"format": "labelmodel", "version": 99}', "version 99"),
-        ('{"format": "labelmodel", "version": 2}', "digest"),
+        ('{"format": "labelmodel", "version": 3}', "digest"),
     ],
 )
 def test_other_documents_are_refused(text, message):

@@ -83,7 +83,7 @@ def test_records_by_the_million_of_few_patterns_find_the_same_dependence():
     votes, _ = simulated_crowd(n=500)
     table = from_dense(votes, n_classes=3)
     rhos = {
-        LabelModel(3).fit(replace(table, counts=table.counts * times)).parameters_.rho
+        LabelModel(3).fit(replace(table, counts=table.counts * times)).parameters_.crowd.rho
         for times in (10_000, 1_000_000, 100_000_000)
     }
     assert len(rhos) == 1

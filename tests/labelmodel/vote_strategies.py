@@ -41,3 +41,11 @@ def simulated_crowd(seed=0, n=400, m=20, k=3, asked=5):
             right = rng.random() < skill[worker]
             votes[record, worker] = gold[record] if right else rng.integers(0, k)
     return votes, gold
+
+
+def simulated_mixture(seed=0, n=400, k=3):
+    """The functions of `simulated_lfs`, then the annotators of `simulated_crowd`, on one truth."""
+    functions, gold = simulated_lfs(seed, n=n, k=k)
+    annotators, same = simulated_crowd(seed, n=n, k=k)
+    assert np.array_equal(gold, same)
+    return np.hstack([functions, annotators]), gold

@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from labelmill.apply import Fault
-from labelmill.votes import LFInfo, LFTable
 from labelmodel import from_dense
 from pipelines.cli import _main as labelmill_command
 from pipelines.lf_examples import EXCERPT, Excerpt, around
@@ -33,7 +32,6 @@ from pipelines.screen_lf_table import lf_table
 from pipelines.screen_lfs import LFScreen
 from pipelines.screen_text import printable
 from pipelines.watch import _FilesRead
-from transforms.describing import _with_names
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
@@ -333,20 +331,6 @@ def test_height_counts_lines_that_wrap_and_no_styles():
     screen = LFScreen(terminal(10))
 
     assert screen.height_of("123456789012345\n\n\x1b[31m1234567890\x1b[0m\n") == 4
-
-
-# Warnings
-
-
-def test_warnings_of_the_model_name_classes():
-    table = LFTable((LFInfo("a", ""),), ("ham", "spam", "other"))
-
-    named = _with_names("classes that majority vote gives are never predicted: 0, 2", table)
-
-    assert named == "classes that majority vote gives are never predicted: ham, other"
-    assert _with_names("3 of 4 labeling functions never voted", table) == (
-        "3 of 4 labeling functions never voted"
-    )
 
 
 # Watching

@@ -6,6 +6,7 @@ import pytest
 from labelmill.jobspec import ModelSpec
 from labelmill.votes import LFInfo, LFTable
 from labelmodel import from_dense
+from labelmodel.notices import Notice
 from transforms.fitting import fit_patterns
 
 CLASSES = ("ham", "spam")
@@ -29,6 +30,42 @@ def test_copied_functions_are_named():
     model = described(np.hstack([votes, votes[:, 3:], votes[:, 3:]]))["model"]
     assert model["duplicates"] == [["lf3", "lf4", "lf5"]]
     assert any(warning.endswith("about as one: lf3, lf4, lf5") for warning in model["warnings"])
+
+
+def test_functions_that_were_left_out_are_not_said_to_be_silent():
+    votes, _ = drawn([0.9, 0.8, 0.7])
+    votes = np.hstack([votes, np.full((len(votes), 2), -1)])
+    table = LFTable(tuple(LFInfo(f"lf{n}", "") for n in range(5)), CLASSES)
+    patterns = from_dense(votes, n_classes=2)
+
+    def silent(dropped):
+        model = fit_patterns(patterns, table, ModelSpec(), dropped).analysis["model"]
+        return [warning for warning in model["warnings"] if "never voted" in warning]
+
+    assert silent(()) == ["2 of 5 labeling functions never voted"]
+    assert silent((3,)) == ["1 of 5 labeling functions never voted"]
+    assert silent((3, 4)) == []
+
+
+def test_notices_are_worded_with_names_of_functions_and_classes():
+    lost = Notice("lost_class", "never predicted: {names}", classes=(0, 1))
+    assert lost.worded(["a"], ["ham", "spam"]) == "never predicted: ham, spam"
+    assert str(Notice("copies", "copies: {names}", sources=(2, 5))) == "copies: 2, 5"
+
+
+def test_a_report_says_what_each_source_was_taken_for():
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 2, 1500)
+    fires = rng.random((1500, 6)) < np.where(gold[:, None] == np.arange(6) % 2, 0.5, 0.05)
+    functions = np.where(fires, np.arange(6) % 2, -1)
+    right = rng.random((1500, 20)) < 0.8
+    said = np.where(right, gold[:, None], 1 - gold[:, None])
+    annotators = np.where(rng.random((1500, 20)) < 0.2, said, -1)
+    analysis = described(np.hstack([functions, annotators]))
+    assert analysis["model"]["regime"] == "mixed"
+    assert [lf["taken_for"] for lf in analysis["lfs"]] == ["function"] * 6 + ["annotator"] * 20
+    assert any("6 sources were taken for" in text for text in analysis["model"]["warnings"])
+    assert described(functions, name="bwa")["lfs"][0]["taken_for"] is None
 
 
 def test_a_model_below_majority_vote_on_gold_says_so_with_both_and_the_interval():

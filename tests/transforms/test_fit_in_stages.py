@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import apache_beam as beam
 import numpy as np
@@ -22,47 +22,59 @@ from transforms.patterns import count_votes, gather, to_block
 
 CLASSES = ("ham", "spam", "eggs")
 GOLD = GoldSpec(column="gold", fit=0.5)
+SOURCES = {"lf": 6, "crowd": 14, "mixed": 20}
 
 
-def table_of(n_lfs: int) -> LFTable:
-    return LFTable(tuple(LFInfo(f"lf{n}", "") for n in range(n_lfs)), CLASSES)
+def table_of(n_lfs: int, classes: tuple[str, ...] = CLASSES) -> LFTable:
+    return LFTable(tuple(LFInfo(f"lf{n}", "") for n in range(n_lfs)), classes)
 
 
-def votes_of(kind: str, n_batches: int = 3) -> list[pa.RecordBatch]:
-    """Return vote batches with gold: functions of one class each, or annotators of all."""
+def votes_of(
+    kind: str, n_batches: int = 3, classes: tuple[str, ...] = CLASSES
+) -> list[pa.RecordBatch]:
+    """Return vote batches with gold: functions of one class each, annotators of all, or both."""
     rng = np.random.default_rng(3)
-    n_lfs, rows = (6, 80) if kind == "lf" else (14, 80)
+    n_lfs, rows = SOURCES[kind], 80
     batches = []
     for batch in range(n_batches):
-        truth = rng.integers(0, 3, size=rows)
+        truth = rng.integers(0, len(classes), size=rows)
         right = rng.random((n_lfs, rows)) < 0.7
-        said = np.where(right, truth, rng.integers(0, 3, size=(n_lfs, rows)))
-        if kind == "lf":
-            said = np.where(said == np.arange(n_lfs)[:, None] % 3, said, -1)
-        else:
-            said = np.where(rng.random((n_lfs, rows)) < 0.5, said, -1)
+        said = np.where(right, truth, rng.integers(0, len(classes), size=(n_lfs, rows)))
+        choosing = said == np.arange(n_lfs)[:, None] % 3
+        asked = rng.random((n_lfs, rows)) < 0.5
+        functions = {"lf": n_lfs, "crowd": 0, "mixed": 6}[kind]
+        said = np.where(np.where(np.arange(n_lfs)[:, None] < functions, choosing, asked), said, -1)
         gold = pa.array(truth, pa.int16(), mask=rng.random(rows) < 0.6)
         ids = pa.array([f"r{batch}-{n}" for n in range(rows)])
-        batches.append(pack_votes(ids, said.astype(np.int16), table_of(n_lfs), gold))
+        batches.append(pack_votes(ids, said.astype(np.int16), table_of(n_lfs, classes), gold))
     return batches
 
 
-@pytest.mark.parametrize("kind", ["lf", "crowd"])
+def of_every_model() -> list[dict[str, Any]]:
+    """Return each model in a few rounds, by annotators that answer often."""
+    rounds = {"options": {"max_iter": 4}}
+    return [
+        {"name": name} | (rounds if "max_iter" in model.parameter_defaults() else {})
+        for name, model in MODELS.items()
+    ]
+
+
 @pytest.mark.parametrize(
-    "model",
+    ("kind", "model"),
     [
-        {},
-        {"name": "majority_vote"},
-        {"name": "dawid_skene", "options": {"max_iter": 4}},
-        {"name": "weighted_vote"},
-        {"class_balance": {"ham": 0.5, "spam": 0.25, "eggs": 0.25}},
-        {"accuracy": {"lf0": 0.9, "lf3": 0.4}},
+        *(("crowd", model) for model in of_every_model()),
+        ("lf", {}),
+        ("lf", {"name": "dawid_skene", "options": {"max_iter": 4}}),
+        ("mixed", {}),
+        *((kind, {"class_balance": {"ham": 0.5, "spam": 0.5}}) for kind in SOURCES),
+        *((kind, {"accuracy": {"lf0": 0.9, "lf3": 0.4}}) for kind in SOURCES),
     ],
     ids=str,
 )
 def test_stages_give_the_bits_of_a_gathered_fit(kind, model):
-    batches = votes_of(kind)
-    table = table_of(6 if kind == "lf" else 14)
+    classes = CLASSES[:2] if model.get("name") == "triplets" else CLASSES
+    batches = votes_of(kind, classes=classes)
+    table = table_of(SOURCES[kind], classes)
     outcomes = Outcomes.zero(len(table.lfs))
     outcomes = Outcomes(
         240, outcomes.votes, (0, 200, *outcomes.faults[2:]), outcomes.invalid,
