@@ -16,6 +16,7 @@ from apache_beam import coders
 
 from labelmill.apply import Outcomes
 from labelmill.shard import Shard
+from labelmill.teach.choosing import Sums
 from labelmodel.state import Statistics
 from transforms.elements import FitPlan, FitResult, FitStage, ShardLabels, ShardVotes
 from transforms.looking import Looked
@@ -143,6 +144,12 @@ class LookedCoder(StageCoder):
     value_type = Looked
 
 
+class SumsCoder(StageCoder):
+    """Coder of `labelmill.teach.choosing.Sums`."""
+
+    value_type = Sums
+
+
 def register() -> None:
     """Register the coders with Beam; done once, when `transforms` is imported."""
     registry = beam.coders.registry
@@ -156,3 +163,4 @@ def register() -> None:
     registry.register_coder(FitStage, FitStageCoder)
     registry.register_coder(Statistics, StatisticsCoder)
     registry.register_coder(Looked, LookedCoder)
+    registry.register_coder(Sums, SumsCoder)

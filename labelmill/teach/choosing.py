@@ -30,11 +30,13 @@ class Sums:
         frequency: Records that have a candidate, int64, shape (f,).
         judged: Judged records that have it, by class, int64, shape (f, k).
         opinion: Sum of P(class) over the others, in `OPINION_UNIT`s, int64, shape (f, k).
+        rows: Records.
     """
 
     frequency: Ints
     judged: Ints
     opinion: Ints
+    rows: int
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums over both."""
@@ -42,7 +44,14 @@ class Sums:
             self.frequency + other.frequency,
             self.judged + other.judged,
             self.opinion + other.opinion,
+            self.rows + other.rows,
         )
+
+    @classmethod
+    def zero(cls, n_candidates: int, n_classes: int) -> Sums:
+        """Return the sums over nothing."""
+        counts = np.zeros((n_candidates, n_classes), dtype=np.int64)
+        return cls(np.zeros(n_candidates, dtype=np.int64), counts, counts, 0)
 
 
 OPINION_UNIT = 2.0**-24
@@ -65,6 +74,7 @@ def sums_of(has: sparse.csr_array, probs: Floats, labels: Ints) -> Sums:
         np.bincount(has.indices, minlength=has.shape[1]).astype(np.int64),
         np.asarray(columns @ said),
         np.asarray(columns @ fixed),
+        has.shape[0],
     )
 
 
