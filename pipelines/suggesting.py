@@ -20,6 +20,7 @@ from labelmill.teach.choosing import (
     Scores,
     Sums,
     choose,
+    same_records,
     score_candidates,
     sums_of,
 )
@@ -137,7 +138,7 @@ def suggest(
     scores = score_candidates(sums)
     if not lesson.whole:
         sums, scores = _over_the_corpus(lesson, scores)
-    struck = _struck(lesson, scores, sheet_folder(folder), knobs)
+    struck = _struck(lesson, scores, sheet_folder(folder, job.name), knobs)
     chosen = choose(
         lesson.index.has,
         scores,
@@ -149,7 +150,7 @@ def suggest(
     )
     suggestions = _described(lesson, sums, scores, chosen)
     write_last(
-        sheet_folder(folder),
+        sheet_folder(folder, job.name),
         [Noted(one.number, one.shown, one.label, one.entry) for one in suggestions],
     )
     return _summary(lesson, sums, scores, chosen, suggestions)
@@ -175,14 +176,25 @@ def _over_the_corpus(lesson: Lesson, scores: Scores) -> tuple[Sums, Scores]:
 
 
 def _struck(lesson: Lesson, scores: Scores, folder: Path, knobs: Knobs) -> Bools:
-    """Return the candidates that people struck out before."""
+    """Return the candidates that people struck out before, and those that are another's like.
+
+    Of candidates that the same records have, the simplest stays: `where` before `where in the
+    title` in a corpus of single lines. What is struck out takes its like with it.
+    """
     result = np.zeros(len(scores.label), dtype=bool)
+    able = np.flatnonzero(scores.least >= knobs.least_precision)
+    if not len(able):
+        return result
+    candidates = _candidates(lesson, able)
+    groups = same_records(lesson.index.has[:, able])
+    order = np.lexsort(([candidate.kind for candidate in candidates], groups))
+    simplest = order[np.unique(groups[order], return_index=True)[1]]
+    result[able] = True
+    result[able[simplest]] = False
     struck = read_struck(folder)
-    if struck:
-        able = np.flatnonzero(scores.least >= knobs.least_precision)
-        for place, candidate in zip(able.tolist(), _candidates(lesson, able), strict=True):
-            label = lesson.classes[int(scores.label[place])]
-            result[place] = (in_words(candidate), label) in struck
+    for place, candidate, group in zip(able.tolist(), candidates, groups.tolist(), strict=True):
+        if (in_words(candidate), lesson.classes[int(scores.label[place])]) in struck:
+            result[able[groups == group]] = True
     return result
 
 

@@ -134,6 +134,7 @@ def add_judgements(
 
 def _write(path: Path, judgements: Iterable[Judgement]) -> None:
     lines = [json.dumps(asdict(judgement), ensure_ascii=False) + "\n" for judgement in judgements]
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text("".join(lines), encoding="utf-8")
     temporary.replace(path)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -109,9 +110,9 @@ class SheetFiles:
     csv: Path
 
 
-def sheet_folder(job_folder: Path) -> Path:
-    """Return the folder of sheets beside a job file."""
-    return job_folder / "judging"
+def sheet_folder(job_folder: Path, job: str) -> Path:
+    """Return the folder beside a job file of what people judge and said of that job."""
+    return job_folder / "judging" / ("-".join(re.findall(r"\w+", job)).lower() or "job")
 
 
 def write_sheet(sheet: Sheet, form: str, folder: Path) -> SheetFiles:

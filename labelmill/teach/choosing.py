@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse, special
 
+from labelmill.hashing import mixed
 from labelmill.teach.features import Floats
 from labelmill.teach.tokens import Bools, Ints
 
@@ -121,6 +122,18 @@ def score_candidates(sums: Sums) -> Scores:
     best = likeliest[np.arange(len(a)), np.argmax(tops, axis=1)]
     at = np.arange(len(a)), best
     return Scores(best, tops.max(axis=1), np.maximum(a[at], 1e-9), np.maximum(b[at], 1e-9))
+
+
+def same_records(has: sparse.csr_array) -> Ints:
+    """Return a number for each candidate, the same for those that the same records have.
+
+    Args:
+        has: Which record has which candidate, shape (n, f).
+    """
+    marks = mixed(np.arange(1, has.shape[0] + 1, dtype=np.uint64)).view(np.int64)
+    ones = sparse.csr_array((np.ones(has.nnz, np.int64), has.indices, has.indptr), shape=has.shape)
+    groups: Ints = np.unique(np.asarray(ones.T @ marks), return_inverse=True)[1]
+    return groups
 
 
 @dataclass(frozen=True)
