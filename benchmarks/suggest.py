@@ -113,7 +113,7 @@ def measure(corpus: Corpus, judged: np.ndarray, seed: int) -> dict[str, float]:
     covered = (votes >= 0).any(axis=1)
     voted = LabelModel(k).fit(votes, gold=labels).predict_proba(votes)
     end = train_end_model(corpus.features, labels, covered, voted, read, seed=seed)
-    final = end.probabilities(corpus.features)
+    final = end.probabilities(corpus.features.shared)
     final[covered] = multiplied(voted[covered], read[covered])
     rest = labels < 0
     seen = rest & covered

@@ -212,6 +212,12 @@ class LimitsSpec(Section):
     )
 
 
+class AssistSpec(Section):
+    """A classifier of texts beside the label model; it needs judgements and the extra `teach`."""
+
+    field: Text = Field("text", description="Column of text that it reads.")
+
+
 class RunnerSpec(Section):
     """Where the job runs when the command line does not say."""
 
@@ -233,6 +239,9 @@ class JobSpec(Section):
     gold: GoldSpec | None = None
     output: OutputSpec
     model: ModelSpec = ModelSpec()
+    assist: AssistSpec | None = Field(
+        None, description="A classifier that assists; without this section there is none."
+    )
     gates: GatesSpec = GatesSpec()
     limits: LimitsSpec = LimitsSpec()
     runner: RunnerSpec = RunnerSpec()

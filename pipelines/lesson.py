@@ -14,15 +14,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from labelmill.apply import Stops
 from labelmill.corpus import Corpus
 from labelmill.errors import CorpusError, JobSpecError
-from labelmill.gold import GoldTable, gold_by_role, read_gold, take_gold
+from labelmill.gold import GoldTable, read_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec
 from labelmill.labeling import Matcher
 from labelmill.records import ID
-from labelmill.shardwork import with_gold
 from labelmill.suggestion import did_you_mean
 from labelmill.teach.classifier import TextClassifier
 from labelmill.teach.features import Features, FeatureSpace, Floats, feature_space
@@ -33,11 +31,11 @@ from labelmill.votes import VoteArrays
 from labelmodel.patterns import PatternTable, count_patterns_with_inverse
 from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.lfs import concatenated
-from pipelines.mine import SAMPLE, sample_records
+from pipelines.mine import SAMPLE
+from pipelines.votedsample import vote_on_sample
 from transforms.fit import quarantined
 from transforms.fitting import model_of
 
-BATCH_ROWS = 8192
 LEAST_TO_TRAIN = 20
 """Judged records, of two classes or more, from which a classifier is trained."""
 
@@ -182,28 +180,21 @@ def open_lesson(
     functions = prepared.function_set()
     corpus = plan_corpus_of(job, prepared, listing, [field])
     _check_field(field, corpus)
-    always = _ids_for_fit(gold, job)
-    batch = sample_records(job, corpus, always, size)
-    column = job.gold.column if job.gold is not None and job.gold.uri is None else None
-    records, in_corpus = take_gold(batch, column, job.labels, str(job.input.uri))
-    stops, parts, start = Stops(), [], 0
-    outcomes = None
-    for piece in pa.Table.from_batches([records]).to_batches(BATCH_ROWS):
-        known = None if in_corpus is None else in_corpus.slice(start, piece.num_rows)
-        applied = functions.apply(piece, gold=known, ask=False, stops=stops)
-        outcomes = applied.outcomes if outcomes is None else outcomes.merge(applied.outcomes)
-        parts.append(with_gold(applied.votes, gold))
-        start += piece.num_rows
+    sample = vote_on_sample(job, corpus, functions, gold, size=size)
     functions.close()
-    fit, scoring = (
-        np.concatenate(side).astype(np.int64)
-        for side in zip(*(gold_by_role(part, job.gold) for part in parts), strict=True)
+    votes = concatenated(sample.votes)
+    votes = votes.without(quarantined(sample.outcomes, job.gates.max_fault_rate))
+    return Lesson(
+        job,
+        prepared,
+        corpus,
+        field,
+        sample.records,
+        sample.fit,
+        sample.scoring,
+        votes,
+        sample.whole,
     )
-    assert outcomes is not None
-    votes = concatenated(parts).without(quarantined(outcomes, job.gates.max_fault_rate))
-    table = pa.Table.from_batches([records])
-    whole = records.num_rows < size
-    return Lesson(job, prepared, corpus, field, table, fit, scoring, votes, whole)
 
 
 def gold_file_of(job: JobSpec) -> GoldTable | None:
@@ -214,17 +205,6 @@ def gold_file_of(job: JobSpec) -> GoldTable | None:
     if job.gold.role is not None and "://" not in uri and not Path(uri).exists():
         return None
     return read_gold(job.gold, job.labels)
-
-
-def _ids_for_fit(gold: GoldTable | None, job: JobSpec) -> frozenset[str]:
-    """Return the ids of the gold file's records for the fit, where they are no more than a sample."""
-    if gold is None or job.gold is None:
-        return frozenset()
-    ids = pa.array(gold.ids)
-    empty = pa.RecordBatch.from_arrays([ids], names=["id"])
-    fit, _ = gold_by_role(gold.add_to(empty), job.gold)
-    chosen = ids.filter(pa.array(fit >= 0)).to_pylist()
-    return frozenset(chosen) if len(chosen) <= SAMPLE else frozenset()
 
 
 def _usual_field(prepared: PreparedJob) -> str:

@@ -24,7 +24,7 @@ from labelmill.teach.choosing import Sums
 from labelmill.teach.classifier import TextClassifier
 from labelmill.teach.storing import to_bytes
 from labelmill.teach.tokens import Ints
-from pipelines.run import quiet_beam
+from pipelines.quiet import quiet_beam
 from pipelines.runners import choose_runner
 from transforms.coders import RecordBatchCoder
 from transforms.mining import SampleRecords, SumCandidates

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 import re
 import signal
 import socket
-import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +31,9 @@ from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
 from labelmill.versions import run_path
 from pipelines.graph import GraphInputs, build_graph
+from pipelines.assisting import store_assist_sample
 from pipelines.plan import Plan
+from pipelines.quiet import diverted_output, quiet_beam
 from pipelines.runners import RunnerChoice
 from transforms.refit import refit_of
 
@@ -106,6 +106,8 @@ def run_plan(
         progress = Path(folder) / "rows"
         progress.touch()
         task = plan.task
+        if plan.job.assist is not None:
+            task = replace(task, assist=store_assist_sample(plan))
         run = replace(run, files=_store_inputs(store, plan))
         if choice.is_local:
             task = replace(task, progress_path=str(progress), launcher=os.getpid())
@@ -218,45 +220,6 @@ def _own_error(error: Exception) -> LabelmillError:
         f"the pipeline failed: {lines[-1] if lines else type(error).__name__}; nothing was "
         "published, and a rerun reuses what was stored (--debug shows the whole trace)"
     )
-
-
-@contextmanager
-def quiet_beam(verbose: bool) -> Iterator[None]:
-    """Silence the log of Beam, whose news is on our own screen, unless asked for."""
-    names = ("apache_beam", "root")
-    loggers = [logging.getLogger(None if name == "root" else name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def diverted_output(path: Path) -> Iterator[None]:
-    """Send what this process and its children write to stdout and stderr to a file.
-
-    Beam's local worker processes log to stderr and take no option that says otherwise, and
-    functions may print. Progress is drawn on a duplicate of the terminal that was made before.
-    """
-    streams = ((sys.stdout, 1), (sys.stderr, 2))
-    for stream, _ in streams:
-        stream.flush()
-    saved = [(os.dup(number), number) for _, number in streams]
-    try:
-        with path.open("ab") as file:
-            for _, number in streams:
-                os.dup2(file.fileno(), number)
-            yield
-    finally:
-        for stream, _ in streams:
-            stream.flush()
-        for copy, number in saved:
-            os.dup2(copy, number)
-            os.close(copy)
 
 
 def labelmill_version() -> str:

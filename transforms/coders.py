@@ -18,7 +18,14 @@ from labelmill.apply import Outcomes
 from labelmill.shard import Shard
 from labelmill.teach.choosing import Sums
 from labelmodel.state import Statistics
-from transforms.elements import FitPlan, FitResult, FitStage, ShardLabels, ShardVotes
+from transforms.elements import (
+    AssistModel,
+    FitPlan,
+    FitResult,
+    FitStage,
+    ShardLabels,
+    ShardVotes,
+)
 from transforms.looking import Looked
 
 
@@ -98,6 +105,12 @@ class FitResultCoder(DescriptorCoder):
     value_type = FitResult
 
 
+class AssistModelCoder(DescriptorCoder):
+    """Coder of `AssistModel`."""
+
+    value_type = AssistModel
+
+
 class FitPlanCoder(DescriptorCoder):
     """Coder of `FitPlan`."""
 
@@ -159,6 +172,7 @@ def register() -> None:
     registry.register_coder(ShardLabels, ShardLabelsCoder)
     registry.register_coder(Outcomes, OutcomesCoder)
     registry.register_coder(FitResult, FitResultCoder)
+    registry.register_coder(AssistModel, AssistModelCoder)
     registry.register_coder(FitPlan, FitPlanCoder)
     registry.register_coder(FitStage, FitStageCoder)
     registry.register_coder(Statistics, StatisticsCoder)

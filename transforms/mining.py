@@ -182,19 +182,19 @@ class SharedClassifier:
     """A stored classifier, read once a process and held as long as a DoFn is."""
 
     def __init__(self, store_uri: str, path: str) -> None:
+        self.path = path
         self._store_uri = store_uri
-        self._path = path
         self._shared = Shared()
         self._held: TextClassifier | None = None
 
     def get(self) -> TextClassifier:
         """Return the classifier."""
         if self._held is None:
-            self._held = self._shared.acquire(self._read, tag=(self._store_uri, self._path))
+            self._held = self._shared.acquire(self._read, tag=(self._store_uri, self.path))
         return self._held
 
     def _read(self) -> TextClassifier:
-        return from_bytes(Store.open(self._store_uri).get(self._path), self._path)
+        return from_bytes(Store.open(self._store_uri).get(self.path), self.path)
 
 
 class _SumShardFn(beam.DoFn):

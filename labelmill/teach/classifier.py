@@ -5,7 +5,8 @@ Training is in `training`; answering needs neither it nor its packages, so that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,10 @@ class Head:
         if sparse.issparse(features):
             scores = np.asarray(features @ self.weights.astype(np.float64))
         else:
-            # No BLAS, whose sums depend on how many rows there are.
-            scores = np.einsum("nd,dk->nk", features, self.weights.astype(np.float64))
+            # One direction after the other: how BLAS sums depends on how many rows there are.
+            scores = np.zeros((len(features), self.weights.shape[1]))
+            for direction, weights in enumerate(self.weights.astype(np.float64)):
+                scores += features[:, direction, None] * weights
         return softmax(scores + self.intercept.astype(np.float64))
 
 
@@ -72,11 +75,15 @@ class TextClassifier:
         keys: Candidates that it knows, uint64, shape (f,); ascending.
         space: Their features.
         heads: What answers.
+        end: The end model, over the directions that texts share, where there is one.
+        about: What is known of the training, numbers by name.
     """
 
     keys: Hashes
     space: FeatureSpace
     heads: Heads
+    end: Head | None = None
+    about: Mapping[str, float] = field(default_factory=dict)
 
     def probabilities(self, has: sparse.csr_array) -> Floats:
         """Return P(class) of records that have these candidates, float64, shape (n, k)."""

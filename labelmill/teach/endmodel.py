@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelmill.teach.classifier import Heads
+from labelmill.teach.classifier import Head
 from labelmill.teach.features import Features, Floats
 from labelmill.teach.tokens import Bools, Ints
 from labelmill.teach.training import soft_regression
@@ -42,8 +42,8 @@ def train_end_model(
     read: Floats,
     *,
     seed: int = 0,
-) -> Heads:
-    """Train the end model on a sample of records.
+) -> Head:
+    """Train the end model, over the directions that texts share, on a sample of records.
 
     Args:
         features: Of the sample, n records.
@@ -70,5 +70,4 @@ def train_end_model(
     )
     weights = np.ones(len(rows))
     weights[: int(judged.sum())] = JUDGED_WEIGHT
-    head = soft_regression(features.shared[rows], targets, weights, END_C)
-    return Heads(head, None, 0.0, 1.0)
+    return soft_regression(features.shared[rows], targets, weights, END_C)

@@ -38,7 +38,7 @@ class FeatureSpace:
         """
         tfidf = tf_idf(has, self.idf)
         shared = np.asarray(tfidf @ self.directions.astype(np.float64))
-        length = np.sqrt(np.einsum("ij,ij->i", shared, shared))[:, None]
+        length = np.sqrt((shared**2).sum(axis=1, keepdims=True))
         return Features(tfidf, shared / np.maximum(length, _TINY))
 
 

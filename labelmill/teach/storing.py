@@ -13,6 +13,7 @@ from labelmill.teach.classifier import Head, Heads, TextClassifier
 from labelmill.teach.features import FeatureSpace
 
 FORMAT = 1
+_ABOUT = "about_"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -28,6 +29,13 @@ def to_bytes(classifier: TextClassifier) -> bytes:
         "shared_intercept": heads.shared.intercept,
         "mixture": np.array([heads.mix, heads.temperature]),
     }
+    if classifier.end is not None:
+        arrays |= {
+            "end_weights": classifier.end.weights,
+            "end_intercept": classifier.end.intercept,
+        }
+    for name, value in sorted(classifier.about.items()):
+        arrays[f"{_ABOUT}{name}"] = np.float64(value)
     if heads.tfidf is not None:
         arrays |= {
             "tfidf_weights": heads.tfidf.weights,
@@ -60,11 +68,21 @@ def from_bytes(data: bytes, where: str) -> TextClassifier:
         tfidf = None
         if "tfidf_weights" in found:
             tfidf = Head(found["tfidf_weights"], found["tfidf_intercept"])
+        end = None
+        if "end_weights" in found:
+            end = Head(found["end_weights"], found["end_intercept"])
+        about = {
+            name.removeprefix(_ABOUT): float(value)
+            for name, value in found.items()
+            if name.startswith(_ABOUT)
+        }
         shared = Head(found["shared_weights"], found["shared_intercept"])
         return TextClassifier(
             found["keys"],
             FeatureSpace(found["idf"], found["directions"]),
             Heads(shared, tfidf, mix, temperature),
+            end,
+            about,
         )
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise CorruptFileError(f"{where}: not a classifier of this version: {error}") from error
