@@ -27,9 +27,10 @@ from labelmill.teach.index import Index, index_texts
 from labelmill.teach.training import train_classifier
 from labelmodel import LabelModel
 
-SECTIONS = (
-    "libs python doc perl utils net science sound games graphics devel admin web text fonts"
-).split()
+SECTIONS = [
+    *("libs", "python", "doc", "perl", "utils", "net", "science", "sound"),
+    *("games", "graphics", "devel", "admin", "web", "text", "fonts"),
+]
 BUDGETS = {
     "debian": (50, 100, 200, 300, 500),
     "trec": (50, 100, 200, 300, 500),

@@ -70,7 +70,8 @@ def open_labels(
 
     Returns:
         Columns `id, label, confidence, probs, n_votes, covered` and, for a job with gold labels,
-        `gold`; with `assist`, `source`. A filtered dataset cannot be pickled; open it where it is read.
+        `gold`; with `assist`, `source`. A filtered dataset cannot be pickled; open it where it is
+        read.
 
     Raises:
         ValueError: `min_confidence` is no probability.

@@ -112,7 +112,7 @@ def _after_block(text: str, node: yaml.SequenceNode, entries: Sequence[dict[str,
 
 
 def _last_character(node: yaml.Node) -> int:
-    """Return where the last thing written in a node ends; a block's own end is where the next is."""
+    """Return where the last thing written in a node ends; a block's own end is the next one."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_character(last[1] if isinstance(last, tuple) else last)

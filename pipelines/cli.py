@@ -221,7 +221,7 @@ def lfs(
         LFScreen(out).sample(found, View(named))
 
 
-for command in (*TEACH_COMMANDS, *COMMANDS):
+for command in TEACH_COMMANDS + COMMANDS:
     cli.add_command(command)
 
 

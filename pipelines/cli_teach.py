@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,8 @@ def suggest(
             out.print(line, highlight=False, markup=False, soft_wrap=True)
         return
     from pipelines.screen_teach import print_suggested
-    from pipelines.suggesting import Knobs, suggest as suggest_functions
+    from pipelines.suggesting import Knobs
+    from pipelines.suggesting import suggest as suggest_functions
 
     knobs = Knobs(most, min_precision, overlap_penalty)
     with redirect_stdout(sys.stderr), notice(err, "mining the corpus ..."):
@@ -251,5 +251,5 @@ def try_one(
         out.print(f"added to {job}: {name}", highlight=False, markup=False)
 
 
-COMMANDS: tuple[Callable[..., Any], ...] = (suggest, try_one, judge)
+COMMANDS: tuple[click.Command, ...] = (suggest, try_one, judge)
 """Commands to add to the command line."""

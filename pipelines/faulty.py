@@ -56,9 +56,7 @@ def _hurting(lesson: Lesson) -> list[Faulty]:
             continue
         mean = float(opinion[others].mean()) if others.any() else 0.5
         mean = min(max(mean, OPINION_UNIT), 1 - OPINION_UNIT)
-        upper = special.betaincinv(
-            right + PRIOR * mean, judged - right + PRIOR * (1 - mean), _SURE
-        )
+        upper = special.betaincinv(right + PRIOR * mean, judged - right + PRIOR * (1 - mean), _SURE)
         if upper < HURTS_BELOW:
             said = f"right on {right} of {judged} judged votes; on the others the classifier agrees"
             found.append(Faulty(name, "hurts", f"{said} with {mean:.0%}"))

@@ -283,9 +283,7 @@ def ledger_of(job: JobSpec, folder: Path) -> Path:
     return Path(uri)
 
 
-def effect_of(
-    lesson: Lesson, fit: Sequence[Judgement], new: set[str]
-) -> Effect | None:
+def effect_of(lesson: Lesson, fit: Sequence[Judgement], new: set[str]) -> Effect | None:
     """Return what new judgements bought; None where too few records can tell."""
     places = {name: row for row, name in enumerate(lesson.ids)}
     fresh = np.array([places[name] for name in new if name in places], dtype=np.int64)
@@ -302,15 +300,16 @@ def effect_of(
         on, gold = "random judgements, each left out", lesson.labels
         folds = [usual[n::_FOLDS] for n in range(_FOLDS)]
     scores = {
-        "classifier": (_classifier(lesson, before, folds, gold), _classifier(lesson, after, folds, gold)),
+        "classifier": (
+            _classifier(lesson, before, folds, gold),
+            _classifier(lesson, after, folds, gold),
+        ),
         "label model": (_model(lesson, before, folds, gold), _model(lesson, after, folds, gold)),
     }
     return Effect(on, sum(map(len, folds)), scores)
 
 
-def _classifier(
-    lesson: Lesson, rows: Ints, folds: Sequence[Ints], gold: Ints
-) -> Scored | None:
+def _classifier(lesson: Lesson, rows: Ints, folds: Sequence[Ints], gold: Ints) -> Scored | None:
     probs = []
     for fold in folds:
         known = np.setdiff1d(rows, fold)

@@ -78,7 +78,15 @@ def sum_candidates(
     store = Store.open(job.output.uri)
     model = store_classifier(store, classifier)
     schema = pa.schema([corpus.schema.field(field)])
-    content = ["sums", 1, _shards(corpus.shards), field, model, pool.tolist(), sorted(labels.items())]
+    content = [
+        "sums",
+        1,
+        _shards(corpus.shards),
+        field,
+        model,
+        pool.tolist(),
+        sorted(labels.items()),
+    ]
     path = f"{FOLDER}/sums-{input_digest(content)}.npz"
     if not store.exists(path):
         transform = SumCandidates(

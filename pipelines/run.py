@@ -30,8 +30,8 @@ from labelmill.publication import RunInfo, RunOutcome
 from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
 from labelmill.versions import run_path
-from pipelines.graph import GraphInputs, build_graph
 from pipelines.assisting import store_assist_sample
+from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.quiet import diverted_output, quiet_beam
 from pipelines.runners import RunnerChoice

@@ -8,8 +8,8 @@ from rich.table import Table
 from labelmill.jobedit import entry_line
 from labelmill.teach.choosing import LEAST_JUDGED
 from pipelines.judging import Drawn, Read, Scored
-from pipelines.screen_text import plural, printable
 from pipelines.screen_records import print_records
+from pipelines.screen_text import plural, printable
 from pipelines.suggesting import Suggested
 from pipelines.trying import Tried
 
@@ -148,8 +148,11 @@ def print_tried(out: Console, found: Tried) -> None:
         )
     else:
         said.append("no judged record among them says how right it is")
-    said.append(f"{plural(found.moved, 'label')} would move" if found.entry else
-                f"{plural(found.moved, 'label')} would be another without it")
+    said.append(
+        f"{plural(found.moved, 'label')} would move"
+        if found.entry
+        else f"{plural(found.moved, 'label')} would be another without it"
+    )
     for line in said:
         out.print(printable(line), highlight=False, soft_wrap=True)
     for move in found.moves:

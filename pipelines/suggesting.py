@@ -118,9 +118,7 @@ class Knobs:
     penalty: float = OVERLAP_PENALTY
 
 
-def suggest(
-    job: JobSpec, folder: Path, knobs: Knobs, *, field: str | None = None
-) -> Suggested:
+def suggest(job: JobSpec, folder: Path, knobs: Knobs, *, field: str | None = None) -> Suggested:
     """Suggest functions for a job, and keep the suggestions beside it.
 
     Raises:
@@ -160,9 +158,7 @@ def _over_the_corpus(lesson: Lesson, scores: Scores) -> tuple[Sums, Scores]:
     """Return sums and scores over all records, of the candidates that the sample speaks for."""
     pool = np.flatnonzero(scores.least >= _POOL_PRECISION)
     labels = {lesson.ids[row]: int(lesson.labels[row]) for row in lesson.judged.tolist()}
-    found = sum_candidates(
-        lesson.job, lesson.corpus, lesson.field, lesson.classifier, pool, labels
-    )
+    found = sum_candidates(lesson.job, lesson.corpus, lesson.field, lesson.classifier, pool, labels)
     exact = score_candidates(found)
     n, k = len(scores.label), len(lesson.classes)
     every = Sums.zero(n, k)
@@ -187,7 +183,7 @@ def _struck(lesson: Lesson, scores: Scores, folder: Path, knobs: Knobs) -> Bools
         return result
     candidates = _candidates(lesson, able)
     groups = same_records(lesson.index.has[:, able])
-    order = np.lexsort(([candidate.kind for candidate in candidates], groups))
+    order = np.lexsort((np.array([int(one.kind) for one in candidates]), groups))
     simplest = order[np.unique(groups[order], return_index=True)[1]]
     result[able] = True
     result[able[simplest]] = False
@@ -213,9 +209,7 @@ def _described(
     columns = lesson.index.has[:, places].tocsc()
     before = lesson.voted().argmax(axis=1) if len(chosen) else np.empty(0)
     suggestions = []
-    for n, (choice, candidate) in enumerate(
-        zip(chosen, _candidates(lesson, places), strict=True)
-    ):
+    for n, (choice, candidate) in enumerate(zip(chosen, _candidates(lesson, places), strict=True)):
         label = int(scores.label[choice.candidate])
         rows = columns.indices[columns.indptr[n] : columns.indptr[n + 1]].astype(np.int64)
         name = name_of(candidate, lesson.classes[label], taken)
@@ -261,9 +255,7 @@ def with_functions(lesson: Lesson, added: list[tuple[Ints, int]]) -> VoteArrays:
     lfs = np.concatenate(
         [lesson.votes.lfs, *(np.full(len(r), n_lfs + i) for i, (r, _) in enumerate(added))]
     )
-    labels = np.concatenate(
-        [lesson.votes.labels, *(np.full(len(r), label) for r, label in added)]
-    )
+    labels = np.concatenate([lesson.votes.labels, *(np.full(len(r), label) for r, label in added)])
     order = np.lexsort((lfs, rows))
     indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=n)))).astype(np.int64)
     return VoteArrays(indptr, lfs[order].astype(np.int32), labels[order].astype(np.int16))

@@ -1,4 +1,4 @@
-"""`labelmill try`: what one function does on a sample, before it is in the job or as it is there."""
+"""`labelmill try`: what one function does on a sample, of the job or not in it yet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from labelmill import lfspec
 from labelmill.errors import JobSpecError, LabelingFunctionError
 from labelmill.jobspec import JobSpec
 from labelmill.lfspec import FUNCTION_KINDS, LFEntry
@@ -169,8 +170,6 @@ def _field_of(entry: dict[str, Any] | None) -> str | None:
 
 
 def _parsed(entry: dict[str, Any]) -> LFEntry:
-    from labelmill import lfspec
-
     ((kind, fields),) = entry.items()
     try:
         model = getattr(lfspec, f"{kind.title()}Entry")

@@ -79,7 +79,8 @@ def _train(fit: FitResult, task: ShardTask) -> AssistModel:
             return _described(path, data, from_bytes(data, path))
         except (FileNotFoundError, CorruptFileError):
             pass
-    classifier = train_assist(RecordBatchCoder().decode(store.get(task.assist)), fit)
+    sample = RecordBatchCoder().decode(store.get(task.assist))
+    classifier = train_assist(sample, fit)
     data = to_bytes(classifier)
     store.put(path, data)
     return _described(path, data, classifier)
@@ -161,9 +162,7 @@ class Assistant:
         before = _indices(labels.column("label"), self._names)
         classes[untouched] = before[untouched]
         confidence = published[np.arange(len(classes)), classes]
-        columns: dict[str, pa.Array] = {
-            name: labels.column(name) for name in labels.schema.names
-        }
+        columns: dict[str, pa.Array] = {name: labels.column(name) for name in labels.schema.names}
         columns["label"] = self._names.take(pa.array(classes))
         columns["confidence"] = pa.array(confidence)
         columns["probs"] = pa.FixedSizeListArray.from_arrays(
@@ -197,9 +196,7 @@ def _indices(labels: pa.Array, names: pa.Array) -> npt.NDArray[np.int64]:
     return np.asarray(pc.index_in(labels, value_set=names)).astype(np.int64)
 
 
-def score_sources(
-    labels: pa.RecordBatch, scoring: npt.NDArray[np.int16]
-) -> dict[str, list[int]]:
+def score_sources(labels: pa.RecordBatch, scoring: npt.NDArray[np.int16]) -> dict[str, list[int]]:
     """Return, by source, records with gold that scores, right ones, and log loss in units.
 
     Args:

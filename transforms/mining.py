@@ -7,7 +7,6 @@ hashes of their ids, sums are of whole numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow as pa
 from apache_beam.typehints import with_input_types, with_output_types
 from apache_beam.utils.shared import Shared
 
-from labelmill.hashing import Hashes, text_hashes
+from labelmill.hashing import text_hashes
 from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.shard import Shard
@@ -24,6 +23,7 @@ from labelmill.teach.choosing import Sums, sums_of
 from labelmill.teach.classifier import TextClassifier
 from labelmill.teach.index import index_with
 from labelmill.teach.storing import from_bytes
+from labelmill.teach.tokens import Ints
 
 _SEED = 23
 _MERGE_EVERY = 8
@@ -161,7 +161,7 @@ class SumCandidates(beam.PTransform):
         *,
         store_uri: str,
         classifier: str,
-        pool: Hashes,
+        pool: Ints,
         n_classes: int,
         labels: Mapping[str, int],
     ) -> None:
@@ -205,7 +205,7 @@ class _SumShardFn(beam.DoFn):
         field: str,
         store_uri: str,
         classifier: str,
-        pool: Any,
+        pool: Ints,
         labels: dict[str, int],
     ) -> None:
         self._schema = schema
@@ -217,9 +217,7 @@ class _SumShardFn(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[Sums]:
         total: Sums | None = None
-        reads = read_shard(
-            shard, self._schema, id_column=self._id_column, batch_rows=BATCH_ROWS
-        )
+        reads = read_shard(shard, self._schema, id_column=self._id_column, batch_rows=BATCH_ROWS)
         for read in reads:
             if read.batch.num_rows:
                 sums = self._sums(read.batch)

@@ -77,7 +77,7 @@ def _from_json(text: str, where: str, folder: Path, judge: str) -> Answers:
         raise JobSpecError(f"{where}: no answers; the form's download has schema {SCHEMA!r}")
     if content.get("version") != VERSION:
         raise JobSpecError(
-            f"{where}: answers of version {content.get('version')!r}; this labelmill reads {VERSION}"
+            f"{where}: answers of version {content.get('version')!r}; labelmill reads {VERSION}"
         )
     answers = content.get("answers")
     if not isinstance(answers, list) or not all(isinstance(a, dict) for a in answers):

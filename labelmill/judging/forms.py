@@ -24,8 +24,7 @@ def form_of(sheet: Sheet) -> str:
         "id": sheet.id,
         "classes": list(sheet.classes),
         "records": [
-            {"id": r.id, "values": dict(r.values), "predicted": r.predicted}
-            for r in sheet.records
+            {"id": r.id, "values": dict(r.values), "predicted": r.predicted} for r in sheet.records
         ],
     }
     style, script = _part("form.css"), _part("form.js")

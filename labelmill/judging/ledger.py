@@ -94,9 +94,7 @@ class Added:
     replaced: int
 
 
-def add_judgements(
-    path: Path, judgements: Sequence[Judgement], *, replace: bool = False
-) -> Added:
+def add_judgements(path: Path, judgements: Sequence[Judgement], *, replace: bool = False) -> Added:
     """Add judgements to a ledger; the file is replaced as a whole, or stays as it is.
 
     Args:

@@ -158,7 +158,8 @@ def _occurrences(tokens: Tokens) -> Iterator[_Found]:
 
     def ending(at: Ints) -> Ints:
         """Return where the two tokens begin that end at tokens."""
-        return at[~opens[at]] - 1
+        before: Ints = at[~opens[at]] - 1
+        return before
 
     yield found(Kind.WORD, everywhere, hashes, 1)
     yield found(Kind.BIGRAM, two, pairs, 2)

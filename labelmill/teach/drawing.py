@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelmill.teach.extra import needs_teach
+from labelmill.teach.extra import needs_teach, one_thread
 from labelmill.teach.features import Floats
 from labelmill.teach.tokens import Ints
 
@@ -14,6 +14,7 @@ EARLY = 150
 MOST_UNCERTAIN = 400
 
 
+@one_thread()
 def draw_uncertain(
     probs: Floats, shared: Floats, pool: Ints, n: int, *, judged: int, seed: int = 0
 ) -> Ints:
@@ -34,7 +35,7 @@ def draw_uncertain(
         JobSpecError: The extra `teach` is not installed.
     """
     with needs_teach():
-        from sklearn.cluster import KMeans
+        from sklearn.cluster import KMeans  # noqa: PLC0415  an extra
     top = np.sort(probs, axis=1)
     margin = top[:, -1] - top[:, -2]
     weights = np.ones(len(pool))
@@ -44,7 +45,8 @@ def draw_uncertain(
     else:
         weights = (1 - margin) ** 2 + 1e-6
     if len(kept) <= n:
-        return pool[kept]
+        all_of_them: Ints = pool[kept]
+        return all_of_them
     points = shared[kept]
     means = KMeans(n, n_init=1, max_iter=50, random_state=seed).fit(
         points, sample_weight=weights[kept]
@@ -56,4 +58,5 @@ def draw_uncertain(
         nearest = int(np.argmin(np.where(free, distances[:, centre], np.inf)))
         free[nearest] = False
         chosen.append(nearest)
-    return pool[kept[np.array(chosen)]]
+    drawn: Ints = pool[kept[np.array(chosen)]]
+    return drawn

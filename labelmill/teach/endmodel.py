@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelmill.teach.classifier import Head
+from labelmill.teach.extra import one_thread
 from labelmill.teach.features import Features, Floats
 from labelmill.teach.tokens import Bools, Ints
 from labelmill.teach.training import soft_regression
@@ -34,6 +35,7 @@ def multiplied(voted: Floats, read: Floats, sharpness: float = 1.0) -> Floats:
     return result
 
 
+@one_thread()
 def train_end_model(
     features: Features,
     labels: Ints,
@@ -56,7 +58,7 @@ def train_end_model(
     Raises:
         JobSpecError: The extra `teach` is not installed.
     """
-    n, k = read.shape
+    k = read.shape[1]
     rng = np.random.default_rng(seed)
     judged = labels >= 0
     with_votes = rng.permutation(np.flatnonzero(covered & ~judged))

@@ -9,6 +9,19 @@ from labelmill.errors import JobSpecError
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep linear algebra to one thread, so that its sums do not depend on how many there are.
+
+    Raises:
+        JobSpecError: The extra `teach` is not installed.
+    """
+    with needs_teach():
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415  an extra
+    with threadpool_limits(1):
+        yield
+
+
+@contextmanager
 def needs_teach() -> Iterator[None]:
     """Turn a missing package of the extra into an error that says what to install.
 

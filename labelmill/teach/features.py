@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from labelmill.teach.extra import needs_teach
+from labelmill.teach.extra import needs_teach, one_thread
 from labelmill.teach.index import Index
 from labelmill.teach.tokens import Ints
 
@@ -68,6 +68,7 @@ def tf_idf(has: sparse.csr_array, idf: npt.NDArray[np.float32]) -> sparse.csr_ar
     return sparse.csr_array((values, has.indices, has.indptr), shape=has.shape)
 
 
+@one_thread()
 def feature_space(index: Index, *, seed: int = 0) -> FeatureSpace:
     """Fit a feature space to a sample of records.
 
@@ -75,7 +76,7 @@ def feature_space(index: Index, *, seed: int = 0) -> FeatureSpace:
         JobSpecError: The extra `teach` is not installed.
     """
     with needs_teach():
-        from sklearn.utils.extmath import randomized_svd
+        from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415  an extra
     n, width = index.has.shape
     idf = (np.log((1.0 + n) / (1.0 + index.frequency)) + 1.0).astype(np.float32)
     dims = min(DIRECTIONS, n - 1, width - 1)

@@ -1,8 +1,7 @@
-"""An index of texts: which records have which of the candidates that are neither rare nor common."""
+"""An index of texts: which have which of the candidates that are neither rare nor common."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,8 +73,3 @@ def _matrix(rows: Ints, keys: Hashes, vocabulary: Hashes, n: int) -> sparse.csr_
     indptr = np.concatenate(([0], np.cumsum(np.bincount(rows[known], minlength=n))))
     ones = np.ones(len(indices), dtype=np.float32)
     return sparse.csr_array((ones, indices, indptr.astype(np.int64)), shape=(n, len(vocabulary)))
-
-
-def stack(parts: Sequence[sparse.csr_array]) -> sparse.csr_array:
-    """Return the records of all parts."""
-    return sparse.csr_array(sparse.vstack(parts, format="csr"))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from labelmill.teach.classifier import Head, Heads, tempered
-from labelmill.teach.extra import needs_teach
+from labelmill.teach.extra import needs_teach, one_thread
 from labelmill.teach.features import Features, Floats
 from labelmill.teach.tokens import Ints
 
@@ -42,9 +42,8 @@ class Trained:
     accuracy: float
 
 
-def train_classifier(
-    features: Features, labels: Ints, n_classes: int, *, seed: int = 0
-) -> Trained:
+@one_thread()
+def train_classifier(features: Features, labels: Ints, n_classes: int, *, seed: int = 0) -> Trained:
     """Train on judged records; mixture and temperature come from cross-validation.
 
     Args:
@@ -65,9 +64,7 @@ def train_classifier(
         both = shared.probabilities(features.shared[fold]), tfidf.probabilities(span.rows[fold])
         for n, mix in enumerate(MIXES):
             left_out[n, fold] = (1 - mix) * both[0] + mix * both[1]
-    losses = [
-        [_loss(tempered(probs, t), labels) for t in TEMPERATURES] for probs in left_out
-    ]
+    losses = [[_loss(tempered(probs, t), labels) for t in TEMPERATURES] for probs in left_out]
     best, warmth = np.unravel_index(np.argmin(losses), (len(MIXES), len(TEMPERATURES)))
     shared = _regression(features.shared, labels, n_classes, SHARED_C)
     tfidf_head = None
@@ -121,8 +118,8 @@ def _regression(
 ) -> Head:
     """Fit a logistic regression; `rows` are dense or sparse."""
     with needs_teach():
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
+        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415  an extra
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  an extra
     coefficients = np.zeros((rows.shape[1], n_classes), dtype=np.float32)
     intercept = np.full(n_classes, -np.inf, dtype=np.float32)
     seen = np.unique(labels)

@@ -15,7 +15,7 @@ from labelmill.testing import votes
 TEXTS = [
     "Shared library for sound\nThis package, the shared library, plays sounds.",
     "documentation of a shared library - DOCUMENTATION files",
-    "a \"Shared\" library; plays\n\nsound files",
+    'a "Shared" library; plays\n\nsound files',
     "Größe und Straße — café “quoted” naïve ½ ²",
     "Ünïcödé größe: 漢字 テスト x_1 __init__",
     "",
