@@ -13,6 +13,8 @@ STORES = {
     "azure": ["adlfs>=2024.7"],
 }
 
+TEACH = ["scikit-learn>=1.5", "threadpoolctl>=3.1"]
+
 DEV = [
     *(client for clients in STORES.values() for client in clients),
     "build>=1.2",
@@ -30,7 +32,7 @@ DEV = [
     "pytest-xdist>=3.6",
     "ruff>=0.8",
     "safetensors>=0.4",
-    "scikit-learn>=1.5",
+    *TEACH,
     "scipy-stubs>=1.14",
     "spacy>=3.8,<3.9",
     "tfrecord>=1.14",
@@ -58,7 +60,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_namespace_packages(include=[*PACKAGES, *(f"{name}.*" for name in PACKAGES)]),
-    package_data={name: ["py.typed"] for name in PACKAGES},
+    package_data={
+        **{name: ["py.typed"] for name in PACKAGES},
+        "labelmill.judging": ["form.html", "form.css", "form.js"],
+    },
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
@@ -76,6 +81,7 @@ setup(
     ],
     extras_require={
         **STORES,
+        "teach": TEACH,
         "embeddings": ["safetensors>=0.4", "tokenizers>=0.20"],
         "nlp": ["spacy>=3.8,<3.9"],
         "tfrecord": ["tfrecord>=1.14"],

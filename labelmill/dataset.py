@@ -20,12 +20,17 @@ from labelmill.versions import read_manifest
 _PARQUET = pa.dataset.ParquetFileFormat()
 
 
-def labels_schema(k: int, *, with_gold: bool = False) -> pa.Schema:
+SOURCE = "source"
+"""Column of labels that a classifier assists: ``votes``, ``assisted`` or ``model``."""
+
+
+def labels_schema(k: int, *, with_gold: bool = False, assisted: bool = False) -> pa.Schema:
     """Return the columns of a label file.
 
     Args:
         k: Number of classes, the length of `probs`.
         with_gold: Whether the job has gold labels.
+        assisted: Whether a classifier assists.
     """
     columns = [
         pa.field("id", pa.string()),
@@ -37,6 +42,8 @@ def labels_schema(k: int, *, with_gold: bool = False) -> pa.Schema:
     ]
     if with_gold:
         columns.append(pa.field("gold", pa.string()))
+    if assisted:
+        columns.append(pa.field(SOURCE, pa.string()))
     return pa.schema(columns)
 
 
@@ -63,7 +70,8 @@ def open_labels(
 
     Returns:
         Columns `id, label, confidence, probs, n_votes, covered` and, for a job with gold labels,
-        `gold`. A filtered dataset cannot be pickled; open it where it is read.
+        `gold`; with `assist`, `source`. A filtered dataset cannot be pickled; open it where it is
+        read.
 
     Raises:
         ValueError: `min_confidence` is no probability.
@@ -141,7 +149,7 @@ def _schema_of(store: Store, fragment: pa.dataset.Fragment, expected: pa.Schema)
                 f"{column.type}"
             )
     k = expected.field("probs").type.list_size
-    return labels_schema(k, with_gold="gold" in found.names)
+    return labels_schema(k, with_gold="gold" in found.names, assisted=SOURCE in found.names)
 
 
 def _filters(min_confidence: float | None, covered: bool | None) -> list[pa.dataset.Expression]:

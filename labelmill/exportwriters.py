@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,12 @@ FORMULA = r"^[=+\-@\t\r\n]"
 """How text begins that a spreadsheet would take for a formula."""
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def inert(text: str) -> str:
+    """Return text with an apostrophe before what a spreadsheet would take for a formula."""
+    is_formula = re.match(FORMULA, text) and not re.match(NUMBER, text)
+    return f"'{text}" if is_formula else text
 
 
 class Writer(Protocol):

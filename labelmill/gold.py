@@ -20,6 +20,9 @@ from labelmill.jobspec import GoldSpec
 from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.tablefile import input_digest
+from labelmill.votes import GOLD, GOLD_FIT, gold_array
+
+ROLES = ("fit", "eval")
 
 Classes = npt.NDArray[np.int16]
 
@@ -114,6 +117,25 @@ def split_gold(ids: pa.Array, gold: Classes, *, fit: float, seed: int) -> tuple[
     return np.where(chosen, gold, nothing), np.where(chosen, nothing, gold)
 
 
+def gold_by_role(batch: pa.RecordBatch, spec: GoldSpec | None) -> tuple[Classes, Classes]:
+    """Return the gold of a vote batch that informs the fit, and that which only scores.
+
+    Args:
+        batch: Votes, with gold in the column ``gold``, and its role in ``gold_fit`` where a gold
+            file says so.
+        spec: How gold is divided where no file says so; all of it scores when not given.
+
+    Returns:
+        int16 class indices, shape (n,), each with -1 elsewhere.
+    """
+    gold = gold_array(batch)
+    if GOLD_FIT in batch.schema.names:
+        fits = np.asarray(batch.column(GOLD_FIT).fill_null(False))
+        return np.where(fits, gold, np.int16(-1)), np.where(fits, np.int16(-1), gold)
+    fit, seed = (spec.fit, spec.seed) if spec else (0.0, 0)
+    return split_gold(batch.column("id"), gold, fit=fit, seed=seed)
+
+
 class GoldTable:
     """Gold of a file, joined to records by id.
 
@@ -121,28 +143,64 @@ class GoldTable:
         ids: string array, shape (g,).
         classes: int16 array of class indices, shape (g,), null where unknown.
         where: What the file is, for messages.
+        roles: string array of `ROLES`, shape (g,), where the file says which gold is for what.
 
     Attributes:
-        digest: Digest of ids and classes, whatever the order and form of the file.
+        digest: Digest of ids, classes and roles, whatever the order and form of the file.
 
     Raises:
-        CorpusError: An id is given two different classes.
+        CorpusError: An id is given two different classes or roles, or a role is none.
     """
 
-    def __init__(self, ids: pa.Array, classes: pa.Array, where: str) -> None:
+    def __init__(
+        self, ids: pa.Array, classes: pa.Array, where: str, roles: pa.Array | None = None
+    ) -> None:
         known = classes.is_valid()
-        labels: dict[str, int] = {}
-        pairs = zip(ids.filter(known).to_pylist(), classes.filter(known).to_pylist(), strict=True)
-        for record_id, label in pairs:
-            if labels.setdefault(record_id, label) != label:
+        self._labels: dict[str, int] = {}
+        self._fits: dict[str, bool] | None = None
+        known_ids = ids.filter(known).to_pylist()
+        for record_id, label in zip(known_ids, classes.filter(known).to_pylist(), strict=True):
+            if self._labels.setdefault(record_id, label) != label:
                 raise CorpusError(f"{where} gives record {record_id!r} two different labels")
-        self._labels = labels
-        self.digest = input_digest(sorted(labels.items()))
+        content: list[object] = [sorted(self._labels.items())]
+        if roles is not None:
+            self._fits = _fits(known_ids, roles.filter(known).to_pylist(), where)
+            content.append(sorted(name for name, fit in self._fits.items() if fit))
+        self.digest = input_digest(content if roles is not None else content[0])
+
+    def add_to(self, votes: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a vote batch with this gold in its column ``gold``, and ``gold_fit`` if known."""
+        ids = votes.column("id")
+        columns, fields = [self.lookup(ids)], [pa.field(GOLD, pa.int16())]
+        if self._fits is not None:
+            get = self._fits.get
+            fits = [get(record_id) for record_id in ids.to_pylist()]
+            columns.append(pa.array(fits, pa.bool_()))
+            fields.append(pa.field(GOLD_FIT, pa.bool_()))
+        schema = pa.schema([*votes.schema, *fields], metadata=votes.schema.metadata)
+        return pa.RecordBatch.from_arrays([*votes.columns, *columns], schema=schema)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the records with gold, ascending."""
+        return sorted(self._labels)
 
     def lookup(self, ids: pa.Array) -> pa.Array:
         """Return the class index of each id as int16, null where the table has none."""
         get = self._labels.get
         return pa.array([get(record_id) for record_id in ids.to_pylist()], pa.int16())
+
+
+def _fits(ids: Sequence[str], roles: Sequence[object], where: str) -> dict[str, bool]:
+    fits: dict[str, bool] = {}
+    for record_id, role in zip(ids, roles, strict=True):
+        if role not in ROLES:
+            raise CorpusError(
+                f"{where} gives record {record_id!r} the role {role!r}; it must be fit or eval"
+            )
+        if fits.setdefault(record_id, role == "fit") != (role == "fit"):
+            raise CorpusError(f"{where} gives record {record_id!r} both roles; keep one")
+    return fits
 
 
 def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> GoldTable:
@@ -156,8 +214,9 @@ def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> GoldTable:
         CorpusError: No such file or column, a value that is no class, contradictory gold.
     """
     assert gold.uri is not None
-    corpus = plan_corpus(gold.uri, columns=[gold.id, gold.column], id_column=gold.id)
-    ids, classes = [], []
+    columns = [gold.id, gold.column] if gold.role is None else [gold.id, gold.column, gold.role]
+    corpus = plan_corpus(gold.uri, columns=columns, id_column=gold.id)
+    ids, classes, roles = [], [], []
     for shard in corpus.shards:
         where = f"column {gold.column!r} of {shard.uri}"
         for read in read_shard(shard, corpus.schema, id_column=gold.id):
@@ -167,8 +226,11 @@ def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> GoldTable:
                 raise CorpusError(f"{bad.file}{line}: gold cannot be read: {bad.reason}")
             ids.append(read.batch.column(ID))
             classes.append(gold_indices(read.batch.column(gold.column), class_names, where))
+            if gold.role is not None:
+                roles.append(read.batch.column(gold.role).cast(pa.string()))
     return GoldTable(
         pa.chunked_array(ids, pa.string()).combine_chunks(),
         pa.chunked_array(classes, pa.int16()).combine_chunks(),
         gold.uri,
+        None if gold.role is None else pa.chunked_array(roles, pa.string()).combine_chunks(),
     )

@@ -73,17 +73,33 @@ def lengths_of(texts: pa.Array) -> Ints:
 
 
 def _hash_piece(texts: pa.Array, longest: int | None, seed: int) -> Hashes:
-    """Hash texts eight bytes at a time."""
     offsets = _offsets(texts)
     size = int(offsets[-1] - offsets[0])
     padded = np.zeros(size + 8, dtype=np.uint8)
     if size:
         data = np.frombuffer(texts.buffers()[2], dtype=np.uint8)
         padded[:size] = data[offsets[0] : offsets[-1]]
-    words: Hashes = np.ndarray(size + 1, dtype="<u8", buffer=padded.data, strides=(1,))
     starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
     if longest is not None:
         lengths = np.minimum(lengths, longest + 1)
+    return slice_hashes(padded, starts, lengths, seed=seed)
+
+
+def slice_hashes(
+    padded: npt.NDArray[np.uint8], starts: Ints, lengths: Ints, *, seed: int = 0
+) -> Hashes:
+    """Return 64-bit hashes of slices of a buffer, worked out eight bytes at a time.
+
+    Args:
+        padded: The buffer, with eight bytes more than the slices reach.
+        starts: First byte of each slice, int64, shape (n,).
+        lengths: Bytes of each slice, int64, shape (n,).
+        seed: Another one gives an independent hash.
+
+    Returns:
+        uint64, shape (n,).
+    """
+    words: Hashes = np.ndarray(len(padded) - 7, dtype="<u8", buffer=padded.data, strides=(1,))
     start = np.uint64(seed * int(_GOLDEN) % (1 << 64))
     hashes = mixed(lengths.astype(np.uint64) + start)
     left = np.flatnonzero(lengths)

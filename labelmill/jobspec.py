@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from labelmill.lfspec import LFEntry
 from labelmill.section import Section, Text, not_boolean
@@ -75,6 +75,17 @@ class GoldSpec(Section):
         "rest scores. 1.0 for some 50 random records that should all inform it, 0.5 to do both.",
     )
     seed: Seed = Field(0, description="Seed of that choice.")
+    role: Text | None = Field(
+        None,
+        description="Column of the gold file that says `fit` or `eval` for each record, in place "
+        "of `fit`. `labelmill judge read` writes such a file.",
+    )
+
+    @model_validator(mode="after")
+    def _role_is_in_a_file(self) -> GoldSpec:
+        if self.role is not None and self.uri is None:
+            raise ValueError("role names a column of a gold file, and needs uri")
+        return self
 
 
 class OutputSpec(Section):
@@ -202,6 +213,12 @@ class LimitsSpec(Section):
     )
 
 
+class AssistSpec(Section):
+    """A classifier of texts beside the label model; it needs judgements and the extra `teach`."""
+
+    field: Text = Field("text", description="Column of text that it reads.")
+
+
 class RunnerSpec(Section):
     """Where the job runs when the command line does not say."""
 
@@ -229,6 +246,9 @@ class JobSpec(Section):
     gold: GoldSpec | None = None
     output: OutputSpec
     model: ModelSpec = ModelSpec()
+    assist: AssistSpec | None = Field(
+        None, description="A classifier that assists; without this section there is none."
+    )
     gates: GatesSpec = GatesSpec()
     limits: LimitsSpec = LimitsSpec()
     runner: RunnerSpec = RunnerSpec()

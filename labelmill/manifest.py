@@ -25,7 +25,16 @@ Format 1 has no files of the kinds ``code`` and ``resource``; it is read as it i
 """
 
 FileKind = Literal[
-    "votes", "patterns", "faults", "ids", "labels", "model", "report", "code", "resource"
+    "votes",
+    "patterns",
+    "faults",
+    "ids",
+    "labels",
+    "model",
+    "report",
+    "code",
+    "resource",
+    "assist",
 ]
 
 _SHA256 = re.compile("[0-9a-f]{64}")

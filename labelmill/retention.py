@@ -28,6 +28,7 @@ from labelmill.versions import (
 
 FOLDERS = (
     "votes", "patterns", "faults", "ids", "labels", "models", "reports", "code", "resources",
+    "teach",
 )  # fmt: skip
 """Folders whose files are deleted when no version names them; ``prompts`` is never touched."""
 

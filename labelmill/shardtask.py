@@ -38,6 +38,7 @@ class ShardTask:
         reuse: Whether stored files may be used instead of computing them again.
         check_ids: Whether ids that occur twice are looked for.
         budget_share: Part of the budgets of functions that cost money for each shard.
+        assist: In the store, the sample that the assisting classifier is trained on.
         renamed: Votes that the current version has under another name than their usual one.
         earlier: By shard, votes of an earlier run over the same records, some of which may serve.
         progress_path: In a local run, the file that rows done are appended to. It is there as
@@ -54,6 +55,7 @@ class ShardTask:
     reuse: bool
     check_ids: bool
     budget_share: float = 1.0
+    assist: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     earlier: Mapping[str, str] = field(default_factory=dict)
     progress_path: str | None = None

@@ -26,7 +26,6 @@ from labelmill.shard import Shard
 from labelmill.shardtask import RETRY, ShardTask
 from labelmill.store import Store, StoredFile
 from labelmill.tablefile import TableFile, TableWriter
-from labelmill.votes import GOLD
 from labelmill.voting import Tally, vote
 
 
@@ -178,12 +177,7 @@ def _put_votes(store: Store, path: str, data: bytes) -> StoredFile:
 
 def with_gold(batch: pa.RecordBatch, gold: GoldTable | None) -> pa.RecordBatch:
     """Return a vote batch with the gold of a file in its column ``gold``."""
-    if gold is None:
-        return batch
-    schema = batch.schema.append(pa.field(GOLD, pa.int16()))
-    return pa.RecordBatch.from_arrays(
-        [*batch.columns, gold.lookup(batch.column("id"))], schema=schema
-    )
+    return batch if gold is None else gold.add_to(batch)
 
 
 def stored_table(

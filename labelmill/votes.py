@@ -17,6 +17,9 @@ from labelmill.errors import CorruptFileError
 GOLD = "gold"
 """Optional int16 column of a vote batch: the class index of a gold label, null where unknown."""
 
+GOLD_FIT = "gold_fit"
+"""Optional bool column beside it: whether the gold informs the fit, where a gold file says so."""
+
 _LF_TABLE = b"labelmill.lfs"
 
 
@@ -51,6 +54,11 @@ class LFTable:
     def names(self) -> tuple[str, ...]:
         """The functions' names, in index order."""
         return tuple(lf.name for lf in self.lfs)
+
+    def grown(self, n: int) -> LFTable:
+        """Return this table with functions without a fingerprint added until it has `n`."""
+        more = [LFInfo(f"candidate {k}", "") for k in range(len(self.lfs), n)]
+        return LFTable((*self.lfs, *more), self.class_names)
 
     def to_json(self) -> str:
         """Return the table as canonical JSON."""

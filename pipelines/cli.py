@@ -1,6 +1,6 @@
 """The command line: the group, its commands about jobs, and what becomes of errors.
 
-Commands about published versions are in `cli_versions`.
+Commands about published versions are in `cli_versions`, those for teaching in `cli_teach`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobfile import load_job
 from labelmill.jobspec import json_schema
 from pipelines.cli_engines import COMMANDS as ENGINE_COMMANDS
-from pipelines.cli_parts import consoles, drop_output
+from pipelines.cli_parts import consoles, drop_output, job_options
+from pipelines.cli_teach import COMMANDS as TEACH_COMMANDS
 from pipelines.cli_versions import COMMANDS as VERSION_COMMANDS
 from pipelines.shadowing import check_packages
 
@@ -39,18 +40,6 @@ TRYING = "trying functions on a sample ..."
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True}
-
-
-def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = [
-        click.argument("job", type=click.Path(path_type=Path)),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-                     help="Override a value of the job file, such as output.uri=out/."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def _runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +88,7 @@ def schema(what: str) -> None:
 
 
 @cli.command(context_settings=_PASS_THROUGH)
-@_job_options
+@job_options
 @_runner_options
 def plan(
     job: Path,
@@ -121,7 +110,7 @@ def plan(
 
 
 @cli.command(context_settings=_PASS_THROUGH)
-@_job_options
+@job_options
 @click.option("--accept", multiple=True, metavar="GATE", help="Publish although this gate refuses.")
 @click.option("--verbose", is_flag=True, help="Show Beam's log.")
 @click.option("--no-wait", is_flag=True, help="Leave once the engine has the job; see `status`.")
@@ -188,7 +177,7 @@ def run(
 
 
 @cli.command()
-@_job_options
+@job_options
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
@@ -245,7 +234,7 @@ def lfs(
         LFScreen(out).sample(found, View(named))
 
 
-for command in (*ENGINE_COMMANDS, *VERSION_COMMANDS):
+for command in (*TEACH_COMMANDS, *ENGINE_COMMANDS, *VERSION_COMMANDS):
     cli.add_command(command)
 
 

@@ -1,10 +1,14 @@
-"""What all commands share: the consoles that they print on."""
+"""What all commands share: the consoles that they print on, and the options of a job."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import click
 from rich.console import Console
 
 
@@ -24,6 +28,19 @@ def consoles(as_json: bool) -> tuple[Console, Console]:
     # A duplicate, because a run diverts stderr itself from Beam's worker processes.
     err = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
     return out, Console(file=err, emoji=False)
+
+
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the job file as its argument, and the options that all such commands have."""
+    options = [
+        click.argument("job", type=click.Path(path_type=Path)),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                     help="Override a value of the job file, such as output.uri=out/."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def drop_output() -> None:

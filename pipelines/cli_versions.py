@@ -298,5 +298,5 @@ def _print_json(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-COMMANDS = (history, diff, explain, verify, gc, export)
+COMMANDS: tuple[click.Command, ...] = (history, diff, explain, verify, gc, export)
 """Commands to add to the command line."""

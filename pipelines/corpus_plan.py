@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from labelmill.columns import columns_used, needed_columns
@@ -19,15 +21,17 @@ def list_corpus_of(job: JobSpec) -> Listing:
     return list_files(job.input.uri, file_format=job.input.format, storage_options=None)
 
 
-def plan_corpus_of(job: JobSpec, prepared: PreparedJob, listing: Listing) -> Corpus:
-    """Plan the corpus with the columns that the job reads, and check their types."""
+def plan_corpus_of(
+    job: JobSpec, prepared: PreparedJob, listing: Listing, more: Sequence[str] = ()
+) -> Corpus:
+    """Plan the corpus with the columns that the job reads, and `more`, and check their types."""
     gold_column = job.gold.column if job.gold and not job.gold.uri else None
-    extra = [gold_column] if gold_column else []
+    extra = [*([gold_column] if gold_column else []), *more]
     columns = job.input.columns
     if columns is None:
         columns = needed_columns(prepared.functions(), extra)
-    elif gold_column and gold_column not in columns:
-        columns = [*columns, gold_column]
+    else:
+        columns = list(dict.fromkeys([*columns, *extra]))
     try:
         corpus = plan_corpus(
             job.input.uri,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from labelmill.dataset import SOURCE
 from labelmill.errors import CorruptFileError
 from labelmill.manifest import Manifest
 from labelmill.recordlookup import RecordPlace, find_record
@@ -92,6 +93,8 @@ class Explanation:
         adjustment: What the model's last step adds, see `labelmodel.explain.VoteLogOdds`.
         posterior: By class, the model's answer.
         lineage: Where it came from.
+        origin: ``votes``; ``assisted`` where a classifier's answer was multiplied with the label
+            model's; ``model`` where it stands for votes that there are none of.
     """
 
     id: str
@@ -104,6 +107,7 @@ class Explanation:
     adjustment: Terms
     posterior: Mapping[str, float]
     lineage: Lineage
+    origin: str = "votes"
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,8 @@ def _explanation(
     )
     (labels,) = place.labels.to_pylist()
     posterior = _by_class(manifest, found.posterior)
-    if abs(posterior[labels["label"]] - labels["confidence"]) > ROUNDING:
+    origin = labels.get(SOURCE) or "votes"
+    if origin == "votes" and abs(posterior[labels["label"]] - labels["confidence"]) > ROUNDING:
         raise CorruptFileError(
             f"record {labels['id']!r} was published as {labels['label']!r} with "
             f"{labels['confidence']:.6f}, but model {manifest.model_digest} makes "
@@ -226,6 +231,7 @@ def _explanation(
         adjustment=_by_class(manifest, found.adjustment),
         posterior=posterior,
         lineage=_lineage(place),
+        origin=origin,
     )
 
 

@@ -11,6 +11,7 @@ from labelmill.job import PreparedJob
 from labelmill.publication import RunInfo
 from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
+from transforms.assist import TrainAssist
 from transforms.elements import ShardVotes
 from transforms.fit import FitLabelModel
 from transforms.outcomes import MergeOutcomesFn
@@ -69,10 +70,11 @@ def build_graph(pipeline: beam.Pipeline, inputs: GraphInputs) -> beam.PCollectio
         records=inputs.rows,
         refit=inputs.refit,
     )
-    labels = voted.shards | "LabelShards" >> LabelShards(task, fit)
+    assist = None if task.assist is None else fit | "TrainAssist" >> TrainAssist(task)
+    labels = voted.shards | "LabelShards" >> LabelShards(task, fit, assist)
     repeats = voted.shards | "CountRepeatedIds" >> CountRepeatedIds(task, inputs.rows)
     return labels | "Publish" >> Publish(
-        task, inputs.run, votes=voted.shards, fit=fit, repeats=repeats
+        task, inputs.run, votes=voted.shards, fit=fit, repeats=repeats, assist=assist
     )
 
 

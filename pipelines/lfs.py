@@ -13,7 +13,7 @@ import pyarrow as pa
 from labelmill.apply import Fault, Outcomes, Stops
 from labelmill.corpus import Corpus
 from labelmill.errors import CorpusError, LabelingFunctionError
-from labelmill.gold import read_gold, split_gold, take_gold
+from labelmill.gold import gold_by_role, read_gold, take_gold
 from labelmill.job import prepare_job
 from labelmill.jobspec import GoldSpec, JobSpec
 from labelmill.labeling import AnyLabelingFunction
@@ -23,7 +23,7 @@ from labelmill.records import ID
 from labelmill.shard import Shard
 from labelmill.shardwork import with_gold
 from labelmill.suggestion import did_you_mean
-from labelmill.votes import GOLD, LFTable, VoteArrays, gold_array, unpack_votes
+from labelmill.votes import LFTable, VoteArrays, unpack_votes
 from labelmodel.patterns import merge_patterns
 from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.lf_examples import Codes, Example, FunctionExamples, SampleVotes, shown_columns
@@ -162,7 +162,7 @@ def analyse_sample(
     patterns = merge_patterns([count_votes(batch, job.gold) for batch in votes])
     dropped = quarantined(outcomes, job.gates.max_fault_rate)
     fit = fit_patterns(patterns, table, job.model, dropped)
-    arrays = _concatenated(votes)
+    arrays = concatenated(votes)
     sample = SampleVotes(records, arrays, _gold_of_the_fit(votes, job.gold), table)
     wanted = [n for n, name in enumerate(table.names) if examples and name in (named or [name])]
     found = sample.examples(functions, examples, wanted)
@@ -237,7 +237,8 @@ def _first_records(
             return
 
 
-def _concatenated(batches: Sequence[pa.RecordBatch]) -> VoteArrays:
+def concatenated(batches: Sequence[pa.RecordBatch]) -> VoteArrays:
+    """Return the votes of all batches, one after the other."""
     parts = [unpack_votes(batch) for batch in batches]
     lengths = np.concatenate([np.diff(part.indptr) for part in parts])
     return VoteArrays(
@@ -249,11 +250,7 @@ def _concatenated(batches: Sequence[pa.RecordBatch]) -> VoteArrays:
 
 def _gold_of_the_fit(votes: Sequence[pa.RecordBatch], spec: GoldSpec | None) -> Codes:
     """Return the gold that informs the fit, int16 of shape (rows,), -1 where there is none."""
-    gold = np.concatenate([gold_array(batch) for batch in votes])
-    if spec is None or GOLD not in votes[0].schema.names:
-        return np.full_like(gold, -1)
-    ids = pa.chunked_array([batch.column("id") for batch in votes]).combine_chunks()
-    return split_gold(ids, gold, fit=spec.fit, seed=spec.seed)[0]
+    return np.concatenate([gold_by_role(batch, spec)[0] for batch in votes])
 
 
 def _columns_to_show(functions: Sequence[AnyLabelingFunction], records: pa.Table) -> list[str]:

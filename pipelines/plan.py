@@ -158,7 +158,7 @@ def make_plan(
                 f"{job.output.uri}, such as {missing[0]}; they are made again"
             )
     functions = prepared.function_set()  # its process loads while we plan
-    corpus = plan_corpus_of(job, prepared, listing)
+    corpus = plan_corpus_of(job, prepared, listing, [job.assist.field] if job.assist else [])
     task = _task_of(job, prepared, corpus, gold_digest, reuse=not full)
     if not full:
         task = _with_stored(task, corpus, stored, parent)

@@ -91,6 +91,7 @@ class Screen(ScreenParts):
         self.functions(summary["lfs"], {**counts, **times})
         self.usage(details["lf_usage"])
         self.gold(summary["gold"])
+        self.assist(summary.get("assist"))
         self.model(summary["model"])
         self.troubles(counts, details["gates"], plan, outcome.status == "published")
         self.failures(plan, counts, details["failures"])

@@ -37,6 +37,14 @@ def _print_record(screen: ScreenParts, record: Explanation) -> None:
         f"[bold]{printable(record.id)}[/]: {printable(record.label)}, "
         f"probability {record.confidence:.4f}" + ("" if record.covered else ", no votes")
     )
+    if record.origin != "votes":
+        best = max(record.posterior, key=lambda name: record.posterior[name])
+        alone = f"{printable(best)} with {record.posterior[best]:.4f}"
+        screen.line(
+            f"a classifier assisted ({record.origin}); the label model alone says {alone}, as below"
+            if record.origin == "assisted"
+            else "no function voted; a classifier answered (model), not the label model below"
+        )
     _print_terms(screen, record)
     lineage = record.lineage
     screen.line(

@@ -128,6 +128,22 @@ class ScreenParts:
         if gold["fit_records"]:
             self.line(f"{gold['fit_records']:,} other gold records informed the fit")
 
+    def assist(self, assist: Mapping[str, Any] | None) -> None:
+        """Show scores of assisted labels, by where they come from."""
+        if assist is None:
+            return
+        self.line(
+            f"\na classifier trained on {plural(int(assist['judged']), 'judged record')} assisted; "
+            f"on those, each left out, accuracy {share(assist['accuracy'])}, log loss "
+            f"{share(assist['log_loss'])}"
+        )
+        if assist["scores"]:
+            table = self.table(["on gold, by source", "records", "accuracy", "log loss"])
+            for source, found in assist["scores"].items():
+                scores = share(found["accuracy"]), share(found["log_loss"])
+                table.add_row(source, f"{found['records']:,}", *scores)
+            self.console.print(table)
+
     def model(self, model: Mapping[str, Any]) -> None:
         """Show what the model says of itself."""
         if model["fallback"]:

@@ -16,8 +16,16 @@ from apache_beam import coders
 
 from labelmill.apply import Outcomes
 from labelmill.shard import Shard
+from labelmill.teach.choosing import Sums
 from labelmodel.state import Statistics
-from transforms.elements import FitPlan, FitResult, FitStage, ShardLabels, ShardVotes
+from transforms.elements import (
+    AssistModel,
+    FitPlan,
+    FitResult,
+    FitStage,
+    ShardLabels,
+    ShardVotes,
+)
 from transforms.looking import Looked
 
 
@@ -97,6 +105,12 @@ class FitResultCoder(DescriptorCoder):
     value_type = FitResult
 
 
+class AssistModelCoder(DescriptorCoder):
+    """Coder of `AssistModel`."""
+
+    value_type = AssistModel
+
+
 class FitPlanCoder(DescriptorCoder):
     """Coder of `FitPlan`."""
 
@@ -143,6 +157,12 @@ class LookedCoder(StageCoder):
     value_type = Looked
 
 
+class SumsCoder(StageCoder):
+    """Coder of `labelmill.teach.choosing.Sums`."""
+
+    value_type = Sums
+
+
 def register() -> None:
     """Register the coders with Beam; done once, when `transforms` is imported."""
     registry = beam.coders.registry
@@ -152,7 +172,9 @@ def register() -> None:
     registry.register_coder(ShardLabels, ShardLabelsCoder)
     registry.register_coder(Outcomes, OutcomesCoder)
     registry.register_coder(FitResult, FitResultCoder)
+    registry.register_coder(AssistModel, AssistModelCoder)
     registry.register_coder(FitPlan, FitPlanCoder)
     registry.register_coder(FitStage, FitStageCoder)
     registry.register_coder(Statistics, StatisticsCoder)
     registry.register_coder(Looked, LookedCoder)
+    registry.register_coder(Sums, SumsCoder)

@@ -80,12 +80,14 @@ class ShardLabels:
         rows: Records labeled.
         covered: Records with at least one vote.
         class_counts: Per class, covered records with that label.
+        assist: Where a classifier assists, scores by source, see `transforms.assist`.
     """
 
     labels: FileEntry
     rows: int
     covered: int
     class_counts: tuple[int, ...]
+    assist: Mapping[str, list[int]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -99,6 +101,7 @@ class ShardLabels:
             value["rows"],
             value["covered"],
             tuple(value["class_counts"]),
+            value["assist"],
         )
 
 
@@ -133,6 +136,28 @@ class FitResult:
         """Return this with more said of the model."""
         model = {**self.analysis["model"], **notes}
         return replace(self, analysis={**self.analysis, "model": model})
+
+
+@dataclass(frozen=True)
+class AssistModel:
+    """The classifier that assists, in the store.
+
+    Attributes:
+        file: Its file.
+        about: What is known of its training, numbers by name.
+    """
+
+    file: FileEntry
+    about: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"file": asdict(self.file), "about": dict(self.about)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> AssistModel:
+        """Read what `to_dict` wrote."""
+        return cls(FileEntry(**value["file"]), value["about"])
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.typehints import with_input_types, with_output_types
 
-from labelmill.gold import split_gold
+from labelmill.gold import gold_by_role
 from labelmill.jobspec import GoldSpec
-from labelmill.votes import GOLD, LFTable, gold_array, lf_table, unpack_votes, votes_schema
+from labelmill.votes import GOLD, LFTable, lf_table, unpack_votes, votes_schema
 from labelmodel.patterns import PatternTable, count_patterns, empty, merge_patterns
 
 N_BUCKETS = 16
@@ -80,8 +80,7 @@ def count_votes(batch: pa.RecordBatch, gold: GoldSpec | None = None) -> PatternT
     votes = unpack_votes(batch)
     fit_gold = eval_gold = None
     if GOLD in batch.schema.names:
-        fit, seed = (gold.fit, gold.seed) if gold else (0.0, 0)
-        fit_gold, eval_gold = split_gold(batch.column("id"), gold_array(batch), fit=fit, seed=seed)
+        fit_gold, eval_gold = gold_by_role(batch, gold)
     return count_patterns(
         votes.indptr,
         votes.lfs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -11,7 +12,8 @@ from labelmill.duplicates import count_repeats, read_range, split_ranges
 from labelmill.publication import Publication, RunInfo, ShardRecord, publish
 from labelmill.shardtask import ShardTask
 from labelmill.store import Store
-from transforms.elements import FitResult, ShardLabels, ShardVotes
+from transforms.assist import assist_summary
+from transforms.elements import AssistModel, FitResult, ShardLabels, ShardVotes
 
 IDS_PER_PART = 1_000_000
 """Ids whose digests one worker looks at together: 16 MB."""
@@ -26,6 +28,7 @@ class Publish(beam.PTransform):
         votes: PCollection of `ShardVotes`.
         fit: PCollection of one `FitResult`.
         repeats: PCollection of the number of repeated ids per bucket.
+        assist: PCollection of one `AssistModel`, where a classifier assists.
 
     Returns:
         PCollection of one `str`, a `labelmill.publication.RunOutcome` as JSON; it is in the store
@@ -40,6 +43,7 @@ class Publish(beam.PTransform):
         votes: beam.PCollection[ShardVotes],
         fit: beam.PCollection[FitResult],
         repeats: beam.PCollection[int],
+        assist: beam.PCollection[AssistModel] | None = None,
     ) -> None:
         super().__init__()
         self._task = task
@@ -47,9 +51,11 @@ class Publish(beam.PTransform):
         self._votes = votes
         self._fit = fit
         self._repeats = repeats
+        self._assist = assist
 
     def expand(self, labels: beam.PCollection[ShardLabels]) -> beam.PCollection[str]:
         """Return the outcome."""
+        side = {} if self._assist is None else {"assist": beam.pvalue.AsSingleton(self._assist)}
         return (
             labels.pipeline
             | "Once" >> beam.Create([0])
@@ -62,6 +68,7 @@ class Publish(beam.PTransform):
                 repeats=beam.pvalue.AsList(self._repeats),
                 task=self._task,
                 run=self._run,
+                **side,
             ).with_output_types(str)
         )
 
@@ -114,12 +121,18 @@ def _commit(
     repeats: Sequence[int],
     task: ShardTask,
     run: RunInfo,
+    assist: AssistModel | None = None,
 ) -> str:
+    analysis = fit.analysis
+    if assist is not None:
+        said = assist_summary(assist, [label.assist for label in labels])
+        analysis = {**analysis, "assist": said}
+        run = replace(run, files=(*run.files, assist.file))
     by_shard = {label.labels.shard: label for label in labels}
     records = [_record(vote, by_shard[vote.shard.id]) for vote in votes]
     total = sum(repeats) + sum(vote.duplicate_ids for vote in votes)
     publication = Publication(
-        records, fit.parameters, fit.analysis, total if task.check_ids else None, task, run
+        records, fit.parameters, analysis, total if task.check_ids else None, task, run
     )
     return publish(publication, Store.open(task.output_uri)).to_json()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -17,9 +18,10 @@ from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
 from labelmill.apply import FunctionSet
+from labelmill.corpuscolumns import CorpusColumns
 from labelmill.dataset import labels_schema
 from labelmill.errors import CorpusReadError
-from labelmill.gold import GoldTable, read_gold
+from labelmill.gold import GoldTable, gold_by_role, read_gold
 from labelmill.job import PreparedJob
 from labelmill.launcher import end_with
 from labelmill.shard import Shard
@@ -27,9 +29,12 @@ from labelmill.shardtask import ShardTask
 from labelmill.shardwork import stored_table, votes_of_shard, with_gold
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
+from labelmill.teach.classifier import TextClassifier
 from transforms.apply import NAMESPACE
-from transforms.elements import FitResult, ShardLabels, ShardVotes
+from transforms.assist import ASSIST_VERSION, Assistant, score_sources
+from transforms.elements import AssistModel, FitResult, ShardLabels, ShardVotes
 from transforms.label import SharedLabeler
+from transforms.mining import SharedClassifier
 from transforms.modelversion import MODEL_VERSION
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
@@ -72,17 +77,25 @@ class LabelShards(beam.PTransform):
     Args:
         task: What all shards share.
         fit: PCollection of one `FitResult`.
+        assist: PCollection of one `AssistModel`, where a classifier assists.
     """
 
-    def __init__(self, task: ShardTask, fit: beam.PCollection[FitResult]) -> None:
+    def __init__(
+        self,
+        task: ShardTask,
+        fit: beam.PCollection[FitResult],
+        assist: beam.PCollection[AssistModel] | None = None,
+    ) -> None:
         super().__init__()
         self._task = task
         self._fit = fit
+        self._assist = assist
 
     def expand(self, shards: beam.PCollection[ShardVotes]) -> beam.PCollection[ShardLabels]:
         """Return descriptors of the labels."""
+        side = {} if self._assist is None else {"assist": beam.pvalue.AsSingleton(self._assist)}
         return shards | "LabelShard" >> beam.ParDo(
-            _LabelShardFn(self._task), beam.pvalue.AsSingleton(self._fit)
+            _LabelShardFn(self._task), beam.pvalue.AsSingleton(self._fit), **side
         ).with_output_types(ShardLabels)
 
 
@@ -169,43 +182,95 @@ class _VoteShardFn(_ShardFn):
             yield merge_blocks(blocks)
 
 
+class _ShardAssistant:
+    """Assists with the labels of one shard, whose texts it reads beside its votes."""
+
+    def __init__(self, classifier: TextClassifier, task: ShardTask, shard: Shard) -> None:
+        assert task.job.assist is not None
+        self._assistant = Assistant(classifier, task.table.class_names)
+        self._gold = task.job.gold
+        field = task.job.assist.field
+        columns = CorpusColumns(task.job.input, pa.schema([task.schema.field(field)]))
+        self._read = partial(columns.read, shard)
+        self._field = field
+
+    def label(
+        self, labels: pa.RecordBatch, votes: pa.RecordBatch, scores: dict[str, list[int]]
+    ) -> tuple[pa.RecordBatch, Any]:
+        """Return assisted labels and their classes; add to the scores by source."""
+        texts = self._read(labels.column("id")).column(self._field).combine_chunks()
+        assisted, classes = self._assistant.assisted(labels, texts)
+        for name, numbers in score_sources(assisted, gold_by_role(votes, self._gold)[1]).items():
+            before = scores.get(name, [0] * len(numbers))
+            scores[name] = [a + b for a, b in zip(before, numbers, strict=True)]
+        return assisted, classes
+
+
 class _LabelShardFn(_ShardFn):
     def __init__(self, task: ShardTask) -> None:
         super().__init__(task)
         self._labeler = SharedLabeler()
+        self._classifier: SharedClassifier | None = None
 
-    def process(self, votes: ShardVotes, fit: FitResult) -> Iterator[ShardLabels]:
+    def process(
+        self, votes: ShardVotes, fit: FitResult, assist: AssistModel | None = None
+    ) -> Iterator[ShardLabels]:
         task, shard = self._task, votes.shard
-        digest = input_digest(
-            [
-                votes.votes.sha256,
-                task.gold_content(),
-                fit.parameters,
-                list(fit.dropped),
-                MODEL_VERSION,
-            ]
+        inputs = [
+            votes.votes.sha256,
+            task.gold_content(),
+            fit.parameters,
+            list(fit.dropped),
+            MODEL_VERSION,
+        ]
+        if assist is not None:
+            inputs += [assist.file.sha256, ASSIST_VERSION, shard.fingerprint]
+        digest = input_digest(inputs)
+        note = {"covered": 0, "class_counts": [0] * len(task.table.class_names), "assist": {}}
+        schema = labels_schema(
+            len(task.table.class_names),
+            with_gold=task.job.gold is not None,
+            assisted=assist is not None,
         )
-        note = {"covered": 0, "class_counts": [0] * len(task.table.class_names)}
-        schema = labels_schema(len(task.table.class_names), with_gold=task.job.gold is not None)
         entry, file = stored_table(
             f"labels/{shard.id}-{digest}.parquet",
             "labels",
             shard,
             self.store(),
             reuse=task.reuse,
-            make=lambda: (schema, self._label(votes, fit, note), note),
+            make=lambda: (schema, self._label(votes, fit, assist, note), note),
         )
-        yield ShardLabels(entry, entry.rows, file.note["covered"], tuple(file.note["class_counts"]))
+        said = file.note
+        yield ShardLabels(
+            entry,
+            entry.rows,
+            said["covered"],
+            tuple(said["class_counts"]),
+            said.get("assist", {}),
+        )
+
+    def _assistant(self, assist: AssistModel, shard: Shard) -> _ShardAssistant:
+        if self._classifier is None or self._classifier.path != assist.file.path:
+            self._classifier = SharedClassifier(self._task.output_uri, assist.file.path)
+        return _ShardAssistant(self._classifier.get(), self._task, shard)
 
     def _label(
-        self, votes: ShardVotes, fit: FitResult, note: dict[str, Any]
+        self,
+        votes: ShardVotes,
+        fit: FitResult,
+        assist: AssistModel | None,
+        note: dict[str, Any],
     ) -> Iterator[pa.RecordBatch]:
         table = self._task.table
+        assistant = None if assist is None else self._assistant(assist, votes.shard)
         labeler = self._labeler.get(fit, table)
         data = self.store().get(votes.votes.path)
         gold = self.gold_table()
         for batch in TableFile(data, votes.votes.path).batches(1 << 16):
-            labels, classes = labeler.label(with_gold(batch, gold))
+            voted = with_gold(batch, gold)
+            labels, classes = labeler.label(voted)
+            if assistant is not None:
+                labels, classes = assistant.label(labels, voted, note["assist"])
             covered = np.asarray(labels.column("covered"))
             note["covered"] += int(covered.sum())
             counts = np.bincount(classes[covered], minlength=len(table.class_names))

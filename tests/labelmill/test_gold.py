@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelmill.errors import CorpusError
-from labelmill.gold import GoldTable, gold_indices, read_gold, split_gold
+from labelmill.gold import GoldTable, gold_by_role, gold_indices, read_gold, split_gold
 from labelmill.jobspec import GoldSpec
 
 CLASSES = ("ham", "spam")
@@ -141,3 +141,35 @@ def test_gold_file_is_read_with_unknown_labels_left_blank(tmp_path):
 def test_what_is_wrong_with_a_gold_file_is_told(tmp_path, text, reason):
     with pytest.raises(CorpusError, match=reason):
         read_gold(gold_file(tmp_path, text), CLASSES)
+
+
+def table_with_roles(roles=("fit", "eval", "fit")):
+    ids, classes = pa.array(["a", "b", "c"]), pa.array([0, 1, None], pa.int16())
+    return GoldTable(ids, classes, "f", pa.array(roles, pa.string()))
+
+
+def test_role_in_the_file_decides_whatever_the_share():
+    batch = pa.RecordBatch.from_pydict({"id": ["b", "a", "x"]})
+    spec = GoldSpec(column="label", uri="f", role="role", fit=1.0)
+    fit, scoring = gold_by_role(table_with_roles().add_to(batch), spec)
+    assert fit.tolist() == [-1, 0, -1]
+    assert scoring.tolist() == [1, -1, -1]
+
+
+def test_role_is_part_of_the_digest():
+    assert table_with_roles().digest != table_with_roles(("eval", "eval", "fit")).digest
+    assert table_with_roles().digest == table_with_roles(("fit", "eval", "eval")).digest
+
+
+def test_role_must_be_one_and_the_same():
+    with pytest.raises(CorpusError, match="must be fit or eval"):
+        table_with_roles(("fit", "score", "fit"))
+    with pytest.raises(CorpusError, match="both roles"):
+        GoldTable(
+            pa.array(["a", "a"]), pa.array([0, 0], pa.int16()), "f", pa.array(["fit", "eval"])
+        )
+
+
+def test_role_needs_a_file():
+    with pytest.raises(ValueError, match="needs uri"):
+        GoldSpec(column="label", role="role")
