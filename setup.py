@@ -28,6 +28,7 @@ DEV = [
     "pandas>=2.2",
     "pandas-stubs>=2.2",
     "polars>=1.0",
+    "psutil>=6",
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.8",

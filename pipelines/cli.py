@@ -151,11 +151,12 @@ def run(
     if not as_json:
         Screen(err).warnings(made.warnings)
     say = partial(err.print, style="dim", highlight=False)
-    if no_wait:
+    if no_wait or choice.is_dry_run:
         submitted = submit_plan(made, choice, accept=accept, verbose=verbose, say=say).submission
+        status = "dry run" if choice.is_dry_run else "submitted"
         if as_json:
-            click.echo(json.dumps({"status": "submitted", **asdict(submitted)}, indent=2))
-        screen.submitted(submitted, spec.output.uri)
+            click.echo(json.dumps({"status": status, **asdict(submitted)}, indent=2))
+        screen.submitted(submitted, spec.output.uri, status)
         return
     watch = None
     if err.is_terminal and not verbose:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +19,7 @@ from labelmill.jobfile import load_job
 from labelmill.store import Store
 from pipelines.flinkrest import FlinkRest, FlinkUnreachableError
 from pipelines.runners import RunnerChoice, choose_runner
-from pipelines.waiting import connection_problem
+from pipelines.waiting import INSTALL_GCP, connection_problem, has_dataflow_client
 from pipelines.workerprobe import probe_workers
 
 JAVA_FROM = 11
@@ -162,13 +160,10 @@ def _prism(choice: RunnerChoice) -> Check:
 
 
 def _dataflow() -> Iterator[Check]:
-    if find_spec("apache_beam.runners.dataflow.internal.apiclient") and find_spec("google.auth"):
+    if has_dataflow_client():
         yield Check("dataflow client", "ok", "apache-beam[gcp] is installed")
     else:
-        yield Check(
-            "dataflow client", "fails", "apache-beam[gcp] is not installed",
-            f"{Path(sys.executable).name} -m pip install 'labelmill[gcp]'",
-        )  # fmt: skip
+        yield Check("dataflow client", "fails", "apache-beam[gcp] is not installed", INSTALL_GCP)
     default = Path.home() / ".config/gcloud/application_default_credentials.json"
     if "GOOGLE_APPLICATION_CREDENTIALS" in os.environ or default.exists():
         yield Check("credentials", "ok", "application default credentials are there")

@@ -178,7 +178,8 @@ def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[R
         votes_before=votes,
         labels_before=labels,
     )
-    store_submission(store, submission)
+    if not choice.is_dry_run:
+        store_submission(store, submission)
     return run, submission
 
 

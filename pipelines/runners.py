@@ -20,6 +20,7 @@ from apache_beam.options.pipeline_options import (
     PortableOptions,
     SparkRunnerOptions,
     StandardOptions,
+    TestOptions,
 )
 
 from labelmill.errors import JobSpecError
@@ -85,6 +86,11 @@ class RunnerChoice:
         """Name of the job at the engine, where flags give one."""
         name: str | None = self.options().view_as(GoogleCloudOptions).job_name
         return name
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether Dataflow's client only builds the job."""
+        return self.name == "dataflow" and bool(self.options().view_as(TestOptions).dry_run)
 
     @property
     def needs_launcher(self) -> str | None:

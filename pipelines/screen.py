@@ -97,13 +97,14 @@ class Screen(ScreenParts):
         self.failures(plan, counts, details["failures"])
         self.next_steps(plan, outcome, summary)
 
-    def submitted(self, submission: Submission, uri: str) -> None:
+    def submitted(self, submission: Submission, uri: str, status: str) -> None:
         """Say that a run was handed to an engine, and how to follow it."""
         self.line(
-            f"[bold]submitted[/] {submission.engine_job} to {submission.runner}: "
+            f"[bold]{status}[/] {submission.engine_job} to {submission.runner}: "
             f"{plural(submission.to_vote, 'shard')} to vote on, of {submission.shards:,}"
         )
-        self.line(f"follow it with: labelmill status {printable(uri)}")
+        if status == "submitted":
+            self.line(f"follow it with: labelmill status {printable(uri)}")
 
     def _head(self, plan: Plan, finished: Finished) -> None:
         outcome = finished.outcome

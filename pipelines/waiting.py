@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import apache_beam as beam
@@ -31,6 +32,8 @@ SUBMIT_SECONDS = 1800
 
 GRACE_SECONDS = 120
 """How long an engine may take to end a job whose outcome is stored."""
+
+INSTALL_GCP = "pip install 'labelmill[gcp]'"
 
 _TICK_SECONDS = 0.2
 _ENDPOINT_SECONDS = 5
@@ -93,8 +96,10 @@ def check_endpoint(choice: RunnerChoice) -> None:
     """Check that a job service answers where the flags say; Beam would wait for it in silence.
 
     Raises:
-        LabelmillError: Nothing answers.
+        LabelmillError: Nothing answers, or Dataflow's client is not installed.
     """
+    if choice.name == "dataflow" and not has_dataflow_client():
+        raise LabelmillError(f"--runner dataflow needs a client: {INSTALL_GCP}")
     endpoint = choice.job_endpoint
     if endpoint is None:
         return
@@ -104,6 +109,16 @@ def check_endpoint(choice: RunnerChoice) -> None:
             f"no job service answers at {endpoint} (--job_endpoint): {problem}; start it, or name "
             f"another (labelmill doctor --runner {choice.name} checks more)"
         )
+
+
+def has_dataflow_client() -> bool:
+    """Return whether the packages are there that talk to Dataflow."""
+    try:
+        return (
+            find_spec("google.auth") is not None and find_spec("google.cloud.dataflow") is not None
+        )
+    except ModuleNotFoundError:  # google.cloud itself is missing
+        return False
 
 
 def connection_problem(address: str) -> str | None:

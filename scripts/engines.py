@@ -37,8 +37,11 @@ def prism() -> Path:
 
 
 def dataflow_python() -> Path:
-    """Return the Python of the environment that has Dataflow's client, once installed."""
-    digest = _digest(CONSTRAINTS, ROOT / "setup.py", salt=GCP + str(ROOT))
+    """Return the Python of the environment that has Dataflow's client, once installed.
+
+    It may have another checkout of labelmill: run it with PYTHONPATH set to the one that is meant.
+    """
+    digest = _digest(CONSTRAINTS, ROOT / "setup.py", salt=GCP)
     return CACHE / f"dataflow-{digest}" / "bin" / "python"
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
-from jobs import demo_job, run, text_job
+from engine_jobs import Local, demo_job, run, text_job
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,14 +13,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 MODEL = {"name": "dawid_skene", "options": {"max_iter": 6}, "gather_patterns": 0}
-
-
-@dataclass(frozen=True)
-class Local:
-    """A job, and where the local runner published it."""
-
-    job: Path
-    out: Path
 
 
 @pytest.fixture(scope="session")

@@ -52,12 +52,20 @@ class Engine:
     Attributes:
         flags: Flags of a run on it.
         processes: What it consists of, by name.
+        rest: Address of the interface that tells what it does.
+        name: Of the engine, for messages.
+        starters: Start what may be killed, by name.
     """
 
     flags: list[str]
     processes: dict[str, Process] = field(default_factory=dict)
     rest: str = ""
     name: str = ""
+    starters: dict[str, Callable[[], Process]] = field(default_factory=dict)
+
+    def restart(self, name: str) -> None:
+        """Start a process again that was killed."""
+        self.processes[name] = self.starters[name]()
 
     def jobs(self) -> list[dict]:
         """Return Flink's jobs, with their tasks."""
@@ -183,33 +191,47 @@ def flink_cluster(folder: Path, managers: int = 2) -> Iterator[Engine]:
     entry = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     runner = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     with ExitStack() as stack:
-        processes = {}
+        engine = Engine([], rest=f"localhost:{rest}", name="flink-cluster")
 
-        def start(name: str, *arguments: object) -> None:
-            processes[name] = Process(name, [*java, *arguments], folder)
-            stack.callback(processes[name].end)
+        def starter(name: str, port: int, *arguments: object) -> None:
+            def start() -> Process:
+                process = Process(name, [*java, *arguments, "--configDir", conf, *more], folder)
+                stack.callback(process.end)
+                if port:
+                    process.wait_for_port(port)
+                return process
 
-        start("jobmanager", entry, "--configDir", conf)
-        processes["jobmanager"].wait_for_port(rest)
+            more = ["-D", f"taskmanager.resource-id=tm{name[-1]}"] if not port else []
+            engine.starters[name] = start
+            engine.restart(name)
+
+        starter("jobmanager", rest, entry)
         for number in range(1, managers + 1):
-            name = f"taskmanager-{number}"
-            start(name, runner, "--configDir", conf, "-D", f"taskmanager.resource-id=tm{number}")
-        engine = Engine([], processes, f"localhost:{rest}")
-        _wait_until(
-            lambda: (
-                requests.get(f"http://{engine.rest}/overview", timeout=10).json().get("slots-total")
-                == 2 * managers
-            ),
-            f"Flink has no {2 * managers} slots",
-        )
-        arguments = [f"--flink-master={engine.rest}"]
-        server = _job_server(FLINK_MAIN, jars, arguments, folder, [], FLINK_CONF_DIR=str(conf))
-        address, processes["job-server"] = stack.enter_context(server)
-        engine.flags = [
-            "--runner=flink", f"--job_endpoint={address}", f"--flink_master={engine.rest}",
-            f"--parallelism={2 * managers}", *process_environment(),
-        ]  # fmt: skip
+            starter(f"taskmanager-{number}", 0, runner)
+        wait_for_slots(engine, 2 * managers)
+
+        def job_server() -> Process:
+            arguments = [f"--flink-master={engine.rest}"]
+            server = _job_server(FLINK_MAIN, jars, arguments, folder, [], FLINK_CONF_DIR=str(conf))
+            address, process = stack.enter_context(server)
+            engine.flags = [
+                "--runner=flink", f"--job_endpoint={address}", f"--flink_master={engine.rest}",
+                f"--parallelism={2 * managers}", *process_environment(),
+            ]  # fmt: skip
+            return process
+
+        engine.starters["job-server"] = job_server
+        engine.restart("job-server")
         yield engine
+
+
+def wait_for_slots(engine: Engine, slots: int) -> None:
+    """Wait until Flink has so many."""
+    url = f"http://{engine.rest}/overview"
+    _wait_until(
+        lambda: requests.get(url, timeout=10).json().get("slots-total") == slots,
+        f"Flink has no {slots} slots",
+    )
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import engines
 import pytest
-from conftest import Local
-from jobs import assert_same_version, manifest, run
+from engine_jobs import Local, assert_same_version, manifest, run
 
 TWO_PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 ENGINES = {

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ FILLERS = (
 )  # fmt: skip
 
 LFS = '''
-import os
 import time
+from pathlib import Path
 
 from labelmill import ABSTAIN, keywords, labeling_function, regex
 
@@ -50,10 +51,18 @@ def shortest(x):
 
 @labeling_function(batch=True)
 def slow(batch):
-    """Votes for money where there is a digit; says where it runs, and takes its time if told."""
-    time.sleep(SECONDS * batch.num_rows / 1000)
+    """Votes for money where there is a digit, and takes its time if told."""
+    time.sleep(float(Path(DELAY).read_text()) * batch.num_rows / 1000)
     return [0 if any(c.isdigit() for c in text) else None for text in batch["text"].to_pylist()]
 '''
+
+
+@dataclass(frozen=True)
+class Local:
+    """A job, and where the local runner published it."""
+
+    job: Path
+    out: Path
 
 
 def demo_job(folder: Path) -> Path:
@@ -65,16 +74,13 @@ def demo_job(folder: Path) -> Path:
     return folder / "job.yaml"
 
 
-def text_job(
-    folder: Path, shards: int = 8, rows: int = 1500, seconds: float = 0.0, **changes: Any
-) -> Path:
+def text_job(folder: Path, shards: int = 8, rows: int = 1500, **changes: Any) -> Path:
     """Write a job on generated texts, a file a shard, and return its job file.
 
     Args:
         folder: Where.
         shards: Files.
         rows: Records of each.
-        seconds: What a function takes for a thousand records.
         changes: Sections of the job file.
     """
     (folder / "data").mkdir(parents=True)
@@ -92,7 +98,8 @@ def text_job(
                 random_.shuffle(words)
                 record = {"id": f"{shard}-{n}", "text": " ".join(words), "topic": topic}
                 file.write(json.dumps(record) + "\n")
-    (folder / "lfs.py").write_text(LFS.replace("SECONDS", repr(seconds)))
+    (folder / "lfs.py").write_text(LFS.replace("DELAY", repr(str(folder / "delay"))))
+    set_delay(folder / "job.yaml", 0)
     job = {
         "name": "topics",
         "input": {"uri": "data/*.jsonl", "id": "id"},
@@ -105,6 +112,11 @@ def text_job(
     path = folder / "job.yaml"
     path.write_text(json.dumps(job))
     return path
+
+
+def set_delay(job: Path, seconds: float) -> None:
+    """Set what a function of `text_job` takes for a thousand records; its code stays the same."""
+    (job.parent / "delay").write_text(repr(seconds))
 
 
 def command(job: Path, out: Path | str, *flags: str) -> list[str]:
