@@ -23,7 +23,7 @@ demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to
 
 .PHONY: test
 test: $(VENV)/.ready ## run the tests, all but the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores" tests $(PACKAGES)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores and not deploy" tests $(PACKAGES)
 
 .PHONY: test-slow
 test-slow: $(VENV)/.ready ## run the tests that start engines or install the wheel
@@ -33,6 +33,12 @@ test-slow: $(VENV)/.ready ## run the tests that start engines or install the whe
 test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azure, installed on first use
 	@$(BIN)/python scripts/store_servers.py
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m stores tests
+
+.PHONY: test-deploy
+test-deploy: $(VENV)/.ready ## check the files of deploy/, with tools installed on first use
+	@$(BIN)/python scripts/deploy_tools.py
+	@$(BIN)/python scripts/deploy_tools.py airflow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m deploy tests
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types

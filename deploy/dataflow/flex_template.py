@@ -30,9 +30,8 @@ def command_line(arguments: Sequence[str]) -> list[str]:
     Raises:
         SystemExit: There is no job, or a switch is neither true nor false.
 
-    >>> command_line(["--job=gs://b/job.yaml", "--set=a=1;b=2", "--full=true", "--region=r"])
-    ['gs://b/job.yaml', '--runner=dataflow', '--no-wait', '--set=a=1', '--set=b=2', '--full', \
-     '--region=r']
+    >>> " ".join(command_line(["--job=gs://b/job.yaml", "--set=a=1;b=2", "--region=r"]))
+    'gs://b/job.yaml --runner=dataflow --no-wait --set=a=1 --set=b=2 --region=r'
     """
     ours = {entry["name"] for entry in json.loads(METADATA.read_text())["parameters"]}
     given, beam_flags = {}, []

@@ -55,6 +55,8 @@ def fetch_job(uri: str, folder: Path) -> Path:
             target = folder / source.removeprefix(parent).lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             filesystem.get_file(source, str(target))
+    except JobUnreadableError:
+        raise
     except (ImportError, ValueError) as error:  # no client for it, or no such scheme
         raise JobUnreadableError(f"{uri}: {error}", BAD_JOB) from error
     except Exception as error:  # every client has errors of its own
