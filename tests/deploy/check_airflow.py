@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import sys
 import tempfile
 import threading
@@ -42,7 +41,7 @@ class Cluster(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def after(code: int | None) -> str:
+def after(code: int | None, config_file: str) -> str:
     """Return the class and message of what the operator raises once its pod ended with a code."""
     terminated = None if code is None else k8s.V1ContainerStateTerminated(exit_code=code)
     status = k8s.V1ContainerStatus(
@@ -57,8 +56,9 @@ def after(code: int | None) -> str:
         ),
     )
     operator = LabelmillOperator(
-        task_id=f"t{code}", image="i", name="p", namespace="n", log_events_on_failure=False
-    )
+        task_id=f"t{code}", image="i", name="p", namespace="n", config_file=config_file,
+        log_events_on_failure=False,
+    )  # fmt: skip
     try:
         operator.cleanup(pod, pod)
     except AirflowException as error:
@@ -94,8 +94,7 @@ config = {
 with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
     json.dump(config, file)
     file.flush()
-    os.environ["KUBECONFIG"] = file.name
-    outcomes = {str(code): after(code) for code in (0, 1, 2, 3, 4, None)}
+    outcomes = {str(code): after(code, file.name) for code in (0, 1, 2, 3, 4, None)}
 print(
     json.dumps(
         {
