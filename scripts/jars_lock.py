@@ -18,17 +18,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "deploy" / "jars.lock"
-ENGINES = {"flink": "beam-runners-flink-1.19-job-server", "spark": "beam-runners-spark-3-job-server"}
+ENGINES = {
+    "flink": "beam-runners-flink-1.19-job-server",
+    "spark": "beam-runners-spark-3-job-server",
+}
 UNKNOWN = "unknown"
 
 HEAD = """\
 # Jars of the job servers: group:artifact:version[:classifier], SHA-256, who uses it.
 #
 # `flink` and `spark` are the sets that deploy/engines/*/pom.xml resolve to and that the tests run;
-# deploy/docker/install_jars.sh refuses a set with another jar, one more or one less. `flink-fat` and
-# `spark-fat` are Beam's own job servers in the version of the Python SDK, for production. Where this
-# file was written they could not be fetched, so their SHA-256 is `unknown`: Maven then checks the
-# checksum that the repository itself publishes, and the build prints the SHA-256 to be put here.
+# deploy/docker/install_jars.sh refuses a set with another jar, one more or one less. `flink-fat`
+# and `spark-fat` are Beam's own job servers in the version of the Python SDK, for production. Where
+# this file was written they could not be fetched, so their SHA-256 is `unknown`: Maven then checks
+# the checksum that the repository itself publishes, and the build prints the SHA-256 to put here.
 # Written by scripts/jars_lock.py.
 """
 

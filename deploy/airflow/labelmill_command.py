@@ -1,9 +1,9 @@
 """Refresh labels every night with the command `labelmill` on Airflow's own workers.
 
 Copy this file and labelmill_exit.py into Airflow's folder of DAGs. The environment variables
-LABELMILL_JOB (job file) and LABELMILL_COMMAND (the command, such as /opt/labelmill/bin/labelmill: an
-environment of its own, since Airflow and labelmill pin other versions of the same packages) say what
-runs.
+LABELMILL_JOB (job file) and LABELMILL_COMMAND (the command, such as /opt/labelmill/bin/labelmill:
+an environment of its own, since Airflow and labelmill pin other versions of the same packages) say
+what runs.
 """
 
 from __future__ import annotations

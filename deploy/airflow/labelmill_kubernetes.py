@@ -1,9 +1,9 @@
 """Refresh labels every night in a pod of the image `labelmill-submit`.
 
 Copy this file and labelmill_exit.py into Airflow's folder of DAGs, and set the constants. Needs
-apache-airflow-providers-cncf-kubernetes and the service account of deploy/kubernetes/base. The pod is
-the launcher; with FLAGS of a cluster (`--runner=flink`, `--job_endpoint=...`) or of Dataflow the work
-is done there.
+apache-airflow-providers-cncf-kubernetes and the service account of deploy/kubernetes/base. The pod
+is the launcher; with FLAGS of a cluster (`--runner=flink`, `--job_endpoint=...`) or of Dataflow the
+work is done there.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Cluster(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_DELETE = do_PATCH = do_GET
+    do_DELETE = do_PATCH = do_GET  # noqa: N815  # names of the base class
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

@@ -1,4 +1,4 @@
-"""Read a container spec as Dataflow's API types it, and print it back; run by the checkers' Python."""
+"""Read a container spec as Dataflow types it, and print it back; run by the checkers' Python."""
 
 from __future__ import annotations
 

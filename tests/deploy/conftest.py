@@ -1,4 +1,4 @@
-"""The tools that files of deploy/ are checked with; a missing one fails in CI and skips elsewhere."""
+"""The tools that files of deploy/ are checked with."""
 
 from __future__ import annotations
 

@@ -13,9 +13,7 @@ import hcl2
 def plain(value: Any) -> Any:
     """Return a value without the parser's quotes and remarks."""
     if isinstance(value, dict):
-        return {
-            plain(key): plain(item) for key, item in value.items() if not key.startswith("__")
-        }
+        return {plain(key): plain(item) for key, item in value.items() if not key.startswith("__")}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +77,14 @@ def test_pod_fails_for_good_where_trying_again_does_not_help(seen):
 
 
 @pytest.fixture
-def command(airflow, make_job, tmp_path) -> Iterator[dict[str, str]]:
+def command(airflow, make_job, tmp_path) -> dict[str, str]:
     """The environment in which the DAG runs this checkout's labelmill on a small job."""
     script = tmp_path / "labelmill"
     script.write_text(
         f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m pipelines "$@" $MORE\n'
     )
     script.chmod(0o755)
-    yield {**airflow, "LABELMILL_COMMAND": str(script), "LABELMILL_JOB": str(make_job())}
+    return {**airflow, "LABELMILL_COMMAND": str(script), "LABELMILL_JOB": str(make_job())}
 
 
 def run_dag(environment: dict[str, str], until: str) -> str:

@@ -3,63 +3,25 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
 from files import DEPLOY, ROOT
+from processes import LIMIT, free_port, serving
 
 from labelmill.store import Store
 from labelmill.versions import read_manifest
 
 DOCKER = DEPLOY / "docker"
-LIMIT = 300
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(command: list[str], port: int, log: Path, **variables: str) -> Iterator[None]:
-    """Run a server until the end of the block, which begins once its port answers."""
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            command, env={**os.environ, **variables}, stdout=file, stderr=file
-        )
-    try:
-        deadline = time.monotonic() + LIMIT
-        while time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("localhost", port)) == 0:
-                    break
-            time.sleep(0.2)
-        else:
-            pytest.fail(f"nothing answers at {port}:\n{log.read_text()}")
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@pytest.mark.parametrize(
-    "engine", ["flink", pytest.param("spark", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("engine", ["flink", pytest.param("spark", marks=pytest.mark.slow)])
 def test_containers_of_a_refresh_publish_a_version(engine, make_job, tmp_path, system):
-    """The arguments are those of the CronJob, with other ports and an engine inside its job server."""
+    """The arguments are the CronJob's, with other ports and the engine inside the job server."""
     system("mvn")
     system("java")
     jars = tmp_path / "jars"

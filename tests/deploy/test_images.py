@@ -15,18 +15,16 @@ from files import DEPLOY, ROOT, shell_scripts
 
 DOCKER = DEPLOY / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
-STAGES = dict(
-    (name, (base, body))
+STAGES = {
+    name: (base, body)
     for base, name, body in re.findall(
         r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL
     )
-)
+}
 PUBLISHED = ("worker", "submit", "dataflow-template", "job-server")
 
 
-def run(
-    *command: object, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(*command: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command without what this process set for its own Python."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
@@ -180,7 +178,8 @@ def test_build_pins_each_base_once_and_hands_over_what_was_asked(tmp_path):
         f'#!/bin/sh\necho "$@" >>{notes}\ncase "$*" in *imagetools*) echo {digest};; esac\n'
     )
     docker.chmod(0o755)
-    command = [tmp_path / "deploy/docker/build.sh", "example.com/team", "worker", "job-server-spark"]
+    script = tmp_path / "deploy/docker/build.sh"
+    command = [script, "example.com/team", "worker", "job-server-spark"]
     path = {"PATH": f"{docker.parent}:/usr/bin:/bin"}
 
     for _ in range(2):

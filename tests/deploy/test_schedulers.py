@@ -1,4 +1,4 @@
-"""systemd, cron and GitHub Actions: the files are valid, and treat exit codes as labelmill means them."""
+"""systemd, cron and GitHub Actions: valid, and treating exit codes as labelmill means them."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ The providers are not to be had from a package registry, so `terraform validate`
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -59,8 +60,6 @@ def test_files_are_formatted(system, tmp_path):
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_everything_named_is_declared(folder, read):
     """What `terraform validate` would find first: a reference to nothing."""
-    import re
-
     text = "\n".join(path.read_text() for path in sorted((TERRAFORM / folder).glob("*.tf")))
     variables = {name for entry in read[folder]["variable"] for name in entry}
     assert set(re.findall(r"\bvar\.(\w+)", text)) == variables
@@ -194,14 +193,12 @@ def test_no_role_of_gcp_is_a_broad_one(read):
 
 def test_scheduler_of_gcp_launches_what_dataflow_takes(read, in_checkers):
     """The body is HCL; what stands in it are names of the fields of Dataflow's API."""
-    import re
-
     text = (TERRAFORM / "gcp" / "scheduler.tf").read_text()
     body = text[text.index("launchParameter") : text.index("}))")]
     named = set(re.findall(r"^\s+(\w+)\s+=", body, re.MULTILINE)) - {"launchParameter"}
     inner = {"maxWorkers", "serviceAccountEmail", "tempLocation", "stagingLocation"}
     assert inner < named
-    launch = {name: "x" for name in named - inner - {"environment", "parameters"}}
+    launch = dict.fromkeys(named - inner - {"environment", "parameters"}, "x")
     environment = {name: 1 if name == "maxWorkers" else "x" for name in inner}
     document = launch | {"environment": environment, "parameters": {"job": "x"}}
     read_back = in_checkers("check_container_spec.py", {"kind": "launch", "value": document})

@@ -98,7 +98,9 @@ def test_flink_is_one_version():
 
 
 def test_spark_is_one_version():
-    (spark,) = {row[0].split(":")[2] for row in ROWS if row[0].startswith("org.apache.spark:spark-core_")}
+    (spark,) = {
+        row[0].split(":")[2] for row in ROWS if row[0].startswith("org.apache.spark:spark-core_")
+    }
     for name in ("master", "worker"):
         text = (DEPLOY / "spark" / "base" / f"{name}.yaml").read_text()
         assert f"image: apache/spark:{spark}\n" in text
