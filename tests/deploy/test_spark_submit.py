@@ -32,21 +32,27 @@ def test_job_is_made_a_jar_and_submitted(make_job, tmp_path, system):
     tools.mkdir()
     opens = " ".join(f"--add-opens java.base/{package}=ALL-UNNAMED" for package in OPENS)
     written = {
-        "spark-submit": f'{java} {opens} -Xmx700m -cp "{jars}/*" '
-                        f'org.apache.spark.deploy.SparkSubmit "$@"',
-        "labelmill": f"{sys.executable} -m pipelines "
-                     f'$(printf "%s\\n" "$@" | sed s/localhost:50000/localhost:{pool}/)',
-    }  # fmt: skip
+        # Its last argument, the jar, comes first: the fat one would hold all that follows.
+        "spark-submit": f"for jar; do :; done; exec {java} {opens} -Xmx700m "
+        f'-cp "$jar:{jars}/*" org.apache.spark.deploy.SparkSubmit "$@"',
+        "labelmill": f"exec {sys.executable} -m pipelines "
+        f'$(printf "%s\\n" "$@" | sed s/localhost:50000/localhost:{pool}/)',
+    }
     for name, line in written.items():
-        (tools / name).write_text(f"#!/bin/sh\nexec {line}\n")
+        (tools / name).write_text(f"#!/bin/sh\n{line}\n")
         (tools / name).chmod(0o755)
     path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    code = os.environ.get("PYTHONPATH", str(ROOT))
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": code, "JOB_SERVER_JARS": str(jars),
-                   "JOB_PORT": str(free_port()), "JAVA_OPTIONS": "-Xmx512m"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "PYTHONPATH": str(ROOT),
+        "JOB_SERVER_JARS": str(jars),
+        "JOB_PORT": str(free_port()),
+        "JAVA_OPTIONS": "-Xmx512m",
+    }
 
     command = [str(DEPLOY / "docker" / "worker.sh"), "pool", str(pool)]
-    with serving(command, pool, tmp_path / "pool.log", PATH=path, PYTHONPATH=code):
+    with serving(command, pool, tmp_path / "pool.log", PATH=path, PYTHONPATH=str(ROOT)):
         done = subprocess.run(
             [str(DEPLOY / "spark" / "submit.sh"), str(job), "--master", "local[2]"],
             env=environment, capture_output=True, text=True, timeout=LIMIT, check=False,
