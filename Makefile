@@ -38,7 +38,7 @@ test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azur
 test-deploy: $(VENV)/.ready ## check the files of deploy/, with tools installed on first use
 	@$(BIN)/python scripts/deploy_tools.py
 	@$(BIN)/python scripts/deploy_tools.py airflow
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "deploy and not slow" tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "deploy and not slow" tests/deploy
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types

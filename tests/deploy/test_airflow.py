@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files import DEPLOY, ROOT, missing
+from deploy_files import DEPLOY, ROOT, missing
 
 from scripts import deploy_tools
 

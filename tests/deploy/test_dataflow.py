@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from files import DEPLOY
+from deploy_files import DEPLOY
 
 from pipelines.cli import run
 

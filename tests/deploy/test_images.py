@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from files import DEPLOY, ROOT, shell_scripts
+from deploy_files import DEPLOY, ROOT, shell_scripts
 
 DOCKER = DEPLOY / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from files import DEPLOY
+from deploy_files import DEPLOY
 
 from labelmill.jobfile import load_job
 

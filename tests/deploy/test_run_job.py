@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from files import DEPLOY, ROOT
+from deploy_files import DEPLOY, ROOT
 
 RUN_JOB = DEPLOY / "docker" / "run_job.py"
 

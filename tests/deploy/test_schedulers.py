@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from files import DEPLOY
+from deploy_files import DEPLOY
 
 from labelmill import errors
 from pipelines.cli import run

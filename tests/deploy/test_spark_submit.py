@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from files import DEPLOY, ROOT
-from processes import LIMIT, free_port, serving
+from deploy_files import DEPLOY, ROOT
+from deploy_processes import LIMIT, free_port, serving
 
 from labelmill.store import Store
 from labelmill.versions import read_manifest

@@ -11,7 +11,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from files import DEPLOY
+from deploy_files import DEPLOY
 
 TERRAFORM = DEPLOY / "terraform"
 FOLDERS = ["aws", "gcp"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from files import DEPLOY, ROOT
+from deploy_files import DEPLOY, ROOT
 
 from scripts import deploy_tools
 
