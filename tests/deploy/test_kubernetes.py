@@ -193,7 +193,9 @@ def test_launcher_job_server_and_engine_name_each_other(objects):
     given = dict(arg.split("=", 1) for arg in launcher["args"] if arg.startswith("--"))
     served = dict(arg.split("=", 1) for arg in server["args"] if arg.startswith("--"))
     assert given["--job_endpoint"] == f"localhost:{served['--job-port']}"
-    assert server["startupProbe"]["tcpSocket"]["port"] == int(served["--job-port"])
+    assert served["--job-host"] == "localhost"
+    probe = server["startupProbe"]["exec"]["command"]
+    assert probe[-1].endswith(f"/dev/tcp/localhost/{served['--job-port']}")
     assert given["--environment_config"] == f"localhost:{WORKER_POOL}"
     if server["args"][0] == "flink":
         name = one(objects, "FlinkDeployment", "labelmill-flink")["metadata"]["name"]
