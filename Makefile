@@ -14,7 +14,7 @@ $(VENV)/.ready: setup.py
 
 .PHONY: help
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to published labels
@@ -23,7 +23,7 @@ demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to
 
 .PHONY: test
 test: $(VENV)/.ready ## run the tests, all but the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores" tests $(PACKAGES)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores and not deploy" tests $(PACKAGES)
 
 .PHONY: test-slow
 test-slow: $(VENV)/.ready ## run the tests that start engines or install the wheel
@@ -33,6 +33,12 @@ test-slow: $(VENV)/.ready ## run the tests that start engines or install the whe
 test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azure, installed on first use
 	@$(BIN)/python scripts/store_servers.py
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m stores tests
+
+.PHONY: test-deploy
+test-deploy: $(VENV)/.ready ## check the files of deploy/, with tools installed on first use
+	@$(BIN)/python scripts/deploy_tools.py
+	@$(BIN)/python scripts/deploy_tools.py airflow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "deploy and not slow" tests/deploy
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types
