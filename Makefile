@@ -26,8 +26,13 @@ test: $(VENV)/.ready ## run the tests, all but the slow ones
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores and not deploy" tests $(PACKAGES)
 
 .PHONY: test-slow
-test-slow: $(VENV)/.ready ## run the tests that start engines or install the wheel
-	@$(BIN)/python -m pytest -m "slow or engine" tests
+test-slow: $(VENV)/.ready ## run the tests that take minutes: long chains, killed runs, the wheel
+	@$(BIN)/python -m pytest -m "slow and not engine and not stores and not deploy" tests
+
+.PHONY: test-engines
+test-engines: $(VENV)/.ready ## run the tests on Flink, Spark, Prism and Dataflow's client, installed on first use
+	@$(BIN)/python scripts/engines.py
+	@$(BIN)/python -m pytest -m "engine or (deploy and slow)" tests
 
 .PHONY: test-stores
 test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azure, installed on first use

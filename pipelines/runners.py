@@ -273,13 +273,15 @@ def _beam_runner(name: str) -> str:
     Raises:
         JobSpecError: There is none.
     """
-    known = {*StandardOptions.KNOWN_RUNNER_NAMES, *LOCAL_NAMES, *PROFILES}
-    short = {runner.lower().removesuffix("runner"): runner for runner in known}
+    known = [*StandardOptions.KNOWN_RUNNER_NAMES, *LOCAL_NAMES, *PROFILES]
+    short = {runner.lower().removesuffix("runner"): runner for runner in known}  # ours win
     wanted = name.lower().removesuffix("runner")
     if "." in name or wanted in short:
         return str(short.get(wanted, name))
     close = difflib.get_close_matches(wanted, short, 1)
-    hint = f"did you mean {short[close[0]]}?" if close else f"known: {', '.join(sorted(known))}"
+    hint = (
+        f"did you mean {short[close[0]]}?" if close else f"known: {', '.join(sorted(set(known)))}"
+    )
     raise JobSpecError(f"--runner {name}: no such runner; {hint}")
 
 

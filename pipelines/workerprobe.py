@@ -48,12 +48,12 @@ class ReportFn(beam.DoFn):
 
     Args:
         uri: The data set.
-        folder: Where the reports go in it.
+        prefix: How the names of the reports begin.
     """
 
-    def __init__(self, uri: str, folder: str) -> None:
+    def __init__(self, uri: str, prefix: str) -> None:
         self._uri = uri
-        self._folder = folder
+        self._prefix = prefix
 
     def process(self, number: int) -> None:
         """Report; may run more than once for a number."""
@@ -61,7 +61,7 @@ class ReportFn(beam.DoFn):
         store = Store.open(self._uri)
         report = WorkerReport(socket.gethostname(), os.getpid(), environment())
         text = json.dumps(asdict(report), sort_keys=True)
-        store.put(f"{self._folder}/{number:02d}.json", text.encode())
+        store.put(f"{self._prefix}-{number:02d}.json", text.encode())
 
 
 def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) -> list[WorkerReport]:
@@ -76,14 +76,14 @@ def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) ->
         LabelmillError: The pipeline failed or took too long.
     """
     store = Store.open(uri)
-    folder = f"_labelmill/probe-{secrets.token_hex(16)}"
+    prefix = f"_labelmill/probe-{secrets.token_hex(16)}"
     with quiet_beam(verbose=False):
         pipeline = beam.Pipeline(options=choice.options())
         _ = (
             pipeline
             | "Numbers" >> beam.Create(list(range(REPORTS)))
             | "Spread" >> beam.Reshuffle()
-            | "Report" >> beam.ParDo(ReportFn(uri, folder))
+            | "Report" >> beam.ParDo(ReportFn(uri, prefix))
         )
         try:
             if choice.is_local:
@@ -91,12 +91,16 @@ def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) ->
             else:
                 wait = Wait("labelmill-doctor", lambda: False, PROBE_SECONDS, say)
                 run_at_engine(pipeline, choice, wait)
-            paths = store.list(folder)
+            paths = _reports(store, prefix)
             reports = [WorkerReport(**json.loads(store.get(path))) for path in paths]
         finally:
-            for path in store.list(folder):
+            for path in _reports(store, prefix):
                 store.delete(path)
     return list({(report.host, report.pid): report for report in reports}.values())
+
+
+def _reports(store: Store, prefix: str) -> list[str]:
+    return [path for path in store.list("_labelmill") if path.startswith(prefix)]
 
 
 def _run_here(pipeline: beam.Pipeline) -> None:

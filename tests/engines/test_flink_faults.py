@@ -142,8 +142,9 @@ def test_a_killed_worker_process_is_replaced(cluster, slow, tmp_path):
     assert_same_version(tmp_path / "out", slow.out)
 
 
-def test_a_killed_task_manager_costs_nothing_but_time(cluster, slow, tmp_path):
-    client = Client(slow.job, tmp_path / "out", *cluster.flags)
+def test_a_killed_task_manager_costs_nothing_but_time_where_slots_are_free(cluster, slow, tmp_path):
+    flags = [flag for flag in cluster.flags if not flag.startswith("--parallelism")]
+    client = Client(slow.job, tmp_path / "out", *flags, "--parallelism=2")
     client.wait_for_votes(tmp_path / "out")
     cluster.processes["taskmanager-1"].kill()
     client.end()

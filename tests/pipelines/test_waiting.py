@@ -1,0 +1,210 @@
+"""What a launcher does while an engine works, and when nobody answers any more."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from labelmill.errors import LabelmillError, StillRunningError
+from pipelines import waiting
+from pipelines.runners import choose_runner
+from pipelines.waiting import Wait, run_at_engine
+
+JOB = "labelmill-job-1"
+
+
+class Result:
+    """A job as Beam's portable client gives it."""
+
+    def __init__(self, wait: Callable[[], str]) -> None:
+        self._wait = wait
+        self.is_cancelled = False
+
+    def wait_until_finish(self) -> str:
+        return self._wait()
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class Pipeline:
+    def __init__(self, wait: Callable[[], str]) -> None:
+        self.result = Result(wait)
+
+    def run(self) -> Result:
+        return self.result
+
+
+@contextmanager
+def job_service() -> Iterator[str]:
+    """A port that accepts connections; what is behind it does not matter here."""
+    with socket.create_server(("localhost", 0)) as server:
+        yield f"localhost:{server.getsockname()[1]}"
+
+
+@contextmanager
+def flink(states: list[str]) -> Iterator[str]:
+    """A REST interface that gives the job's states one after the other."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            document: dict[str, Any] = {"root-exception": "java.lang.Error: broken\n  at x"}
+            if self.path == "/jobs/overview":
+                state = states.pop(0) if len(states) > 1 else states[0]
+                job = {"jid": "1f", "name": JOB, "state": state, "start-time": 1}
+                document = {"jobs": [job] if state else []}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("localhost", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_TICK_SECONDS", "_ENDPOINT_SECONDS", "_STORE_SECONDS", "_ENGINE_SECONDS"):
+        monkeypatch.setattr(waiting, name, 0.01)
+    monkeypatch.setattr(waiting, "LOST_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "GRACE_SECONDS", 0.1)
+
+
+def forever() -> str:
+    time.sleep(60)
+    return "DONE"
+
+
+def broken() -> str:
+    raise RuntimeError("<_MultiThreadedRendezvous ... status = StatusCode.UNAVAILABLE>")
+
+
+def choose(endpoint: str, *flags: str):
+    flags = (f"--job_endpoint={endpoint}", *flags)
+    return choose_runner("flink", flags, projected_seconds=0, n_shards=1)
+
+
+def wait(said: list[str], *, ended: bool = False, seconds: float = 30) -> Wait:
+    return Wait(JOB, lambda: ended, seconds, said.append)
+
+
+def test_a_job_that_ends_is_waited_for():
+    with job_service() as endpoint:
+        assert run_at_engine(Pipeline(lambda: "DONE"), choose(endpoint), wait([]))
+
+
+def test_a_launcher_that_does_not_wait_leaves():
+    with job_service() as endpoint:
+        assert not run_at_engine(Pipeline(forever), choose(endpoint), wait([], seconds=0))
+
+
+def test_a_limit_ends_the_wait_and_says_that_the_job_goes_on():
+    with job_service() as endpoint, pytest.raises(StillRunningError, match="is left alone"):
+        run_at_engine(Pipeline(forever), choose(endpoint), wait([], seconds=0.1))
+
+
+def test_a_failed_job_is_an_error():
+    with job_service() as endpoint, pytest.raises(LabelmillError, match="state FAILED"):
+        run_at_engine(Pipeline(lambda: "FAILED"), choose(endpoint), wait([]))
+
+
+def test_our_own_error_comes_through_the_engine():
+    def wrapped() -> str:
+        raise RuntimeError("Job failed: labelmill.errors.CorpusReadError: file x is gone [while..")
+
+    with job_service() as endpoint, pytest.raises(LabelmillError, match=r"file x is gone"):
+        run_at_engine(Pipeline(wrapped), choose(endpoint), wait([]))
+
+
+def test_nothing_answers_at_the_address():
+    with job_service() as endpoint:
+        pass
+    with pytest.raises(LabelmillError, match="no job service answers"):
+        run_at_engine(Pipeline(forever), choose(endpoint), wait([]))
+
+
+def test_an_engine_that_stays_silent_after_the_end_is_left():
+    said: list[str] = []
+    with job_service() as endpoint:
+        assert run_at_engine(Pipeline(forever), choose(endpoint), wait(said, ended=True))
+    assert "the run has ended" in said[0]
+
+
+def test_a_lost_job_service_is_no_failure_where_the_run_has_ended():
+    said: list[str] = []
+    with job_service() as endpoint:
+        assert run_at_engine(Pipeline(broken), choose(endpoint), wait(said, ended=True))
+    assert "had ended before" in said[0]
+
+
+def test_a_lost_job_service_without_an_engine_to_ask():
+    with job_service() as endpoint, pytest.raises(LabelmillError, match="--flink_master"):
+        run_at_engine(Pipeline(broken), choose(endpoint), wait([]))
+
+
+def test_a_lost_job_service_that_says_nothing_is_noticed():
+    pipeline = Pipeline(forever)
+    with ThreadPoolExecutor() as pool, job_service() as endpoint:
+        submitted = threading.Event()
+        pipeline.run = lambda: (submitted.set(), pipeline.result)[1]
+        launcher = pool.submit(run_at_engine, pipeline, choose(endpoint), wait([]))
+        submitted.wait(10)
+    error = launcher.exception(30)
+
+    assert isinstance(error, LabelmillError)
+    assert "is gone, and flags name no engine to ask" in str(error)
+
+
+def test_flink_goes_on_without_the_job_service():
+    said: list[str] = []
+    with job_service() as endpoint, flink(["RUNNING", "RESTARTING", "FINISHED"]) as address:
+        choice = choose(endpoint, f"--flink_master={address}")
+        assert run_at_engine(Pipeline(broken), choice, wait(said))
+    assert "goes on with the job" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        (["RUNNING", "FAILED"], r"ended as FAILED.*java.lang.Error: broken"),
+        ([""], "it was not submitted"),
+    ],
+)
+def test_what_flink_says_instead_of_the_job_service(states, message):
+    with job_service() as endpoint, flink(states) as address:
+        choice = choose(endpoint, f"--flink_master={address}")
+        with pytest.raises(LabelmillError, match=message):
+            run_at_engine(Pipeline(broken), choice, wait([]))
+
+
+def test_the_limit_holds_while_flink_is_asked():
+    with job_service() as endpoint, flink(["RUNNING"]) as address:
+        choice = choose(endpoint, f"--flink_master={address}")
+        with pytest.raises(StillRunningError):
+            run_at_engine(Pipeline(broken), choice, wait([], seconds=0.2))
+
+
+def test_an_interrupted_launcher_cancels_the_job():
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    pipeline = Pipeline(interrupted)
+    with job_service() as endpoint, pytest.raises(KeyboardInterrupt):
+        run_at_engine(pipeline, choose(endpoint), wait([]))
+    assert pipeline.result.is_cancelled
