@@ -89,24 +89,33 @@ def schema(what: str) -> None:
 
 @cli.command(context_settings=_PASS_THROUGH)
 @job_options
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Project the time on so many workers."
+)
 @_runner_options
 def plan(
     job: Path,
     overrides: tuple[str, ...],
     as_json: bool,
+    workers: int | None,
     runner: str | None,
     full: bool,
     beam_flags: tuple[str, ...],
 ) -> None:
     """Show shards, what would run, what is reused, and each function's speed on a sample."""
+    from pipelines.capacity import project
     from pipelines.screen import Screen
 
     out, err = consoles(as_json)
-    made, choice = _planned(job, overrides, full, runner, beam_flags, err)
+    made, choice = _planned(job, overrides, full, runner, beam_flags, err, is_run=False)
+    projection = None if workers is None else project(made, choice.name, workers)
     if as_json:
-        click.echo(json.dumps(_plan_document(made, choice), indent=2))
+        document = _plan_document(made, choice)
+        if projection is not None:
+            document["projection"] = projection.to_dict()
+        click.echo(json.dumps(document, indent=2))
     else:
-        Screen(out).plan(made, choice.why)
+        Screen(out).plan(made, choice.why, projection)
 
 
 @cli.command(context_settings=_PASS_THROUGH)

@@ -9,6 +9,7 @@ from labelmill.outcomes import Fault
 from labelmill.publication import RunOutcome
 from labelmill.submission import Submission
 from labelmill.votetable import unmatched_votes
+from pipelines.capacity import Projection
 from pipelines.plan import Plan
 from pipelines.run import Finished
 from pipelines.screen_faults import fault_line
@@ -23,7 +24,7 @@ __all__ = ["Screen", "printable", "share"]
 class Screen(ScreenParts):
     """Shows plans and runs on a terminal, or plainly to a pipe."""
 
-    def plan(self, plan: Plan, runner: str) -> None:
+    def plan(self, plan: Plan, runner: str, projection: Projection | None = None) -> None:
         """Show what would run."""
         shards = plan.corpus.shards
         rows = f"{'' if plan.rows_exact else 'about '}{plan.rows_of(shards):,} records"
@@ -40,9 +41,26 @@ class Screen(ScreenParts):
             self.line(
                 f"about {plan.projected_seconds:.1f} s of function time on one core; {runner}"
             )
+            if projection is not None:
+                self.projection(projection)
         self.sample_table(plan)
         self.usage(plan.projected_usage, "would use at most, projected from the sample")
         self.warnings(plan.warnings)
+
+    def projection(self, projection: Projection) -> None:
+        """Show how long it takes on an engine, and of what that consists."""
+        guess = "" if projection.is_measured else " (not measured)"
+        self.line(
+            f"on {projection.engine} with {plural(projection.workers, 'worker')} about "
+            f"{duration(projection.seconds)}, {projection.core_hours:,.2f} core hours: "
+            f"start {duration(projection.start)}{guess}, work {duration(projection.working)}, "
+            f"fit and commit {duration(projection.ending)}"
+        )
+        if projection.working <= projection.largest_shard:
+            self.line(
+                f"the largest shard takes {duration(projection.largest_shard)}: smaller shards "
+                "(input.shard_rows) would use more workers"
+            )
 
     def work(self, plan: Plan) -> None:
         """Show which functions run on which shards, and why."""
