@@ -12,6 +12,7 @@ import pyarrow as pa
 from labelmill.columns import columns_used
 from labelmill.combining import with_parts
 from labelmill.errors import JobSpecError
+from labelmill.gold import RANDOM
 from labelmill.hashing import text_hashes
 from labelmill.jobedit import add_section, write_job
 from labelmill.jobspec import GoldSpec, JobSpec
@@ -19,7 +20,6 @@ from labelmill.judging.answers import read_answers
 from labelmill.judging.forms import form_of
 from labelmill.judging.ledger import (
     FILE,
-    RANDOM,
     Added,
     Judgement,
     add_judgements,
