@@ -2,8 +2,9 @@
 
 Runs one job with a single cheap function over corpora that differ in records and in shards, in one
 process, and fits `processor seconds = start + records * a + shards * b` by non-negative least
-squares on relative errors; wall time, which others on the machine change, is shown beside. With `--many N`, also plans and runs N shards of five records, and prints plan
-time, size of the job graph and peak memory: where a driver would be the bottleneck.
+squares on relative errors; wall time, which others on the machine change, is shown beside. With
+`--many N`, also plans and runs N shards of five records, and prints plan time, size of the job graph
+and peak memory: where a driver would be the bottleneck.
 
     python -m benchmarks.capacity [--many 10000]
 """
@@ -52,9 +53,7 @@ def run(job: Path, *flags: str) -> tuple[float, float, float]:
     """Run a job; return its wall and processor seconds and the largest process in MB."""
     command = [sys.executable, "-m", "pipelines", "run", str(job), *flags]
     started = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
     if status:
@@ -88,7 +87,10 @@ def fit(seen: list[tuple[int, int, float, float, float]]) -> None:
     for (rows, shards, wall, cpu, memory), model in zip(seen, design @ constants, strict=True):
         print(f"| {rows:,} | {shards:,} | {wall:.1f} | {cpu:.1f} | {memory:,.0f} | {model:.1f} |")
     start, row, shard = constants
-    print(f"\nprocessor time: start {start:.1f} s, {row * 1e6:.2f} us a record, {shard * 1e3:.0f} ms a shard\n")
+    print(f"
+processor time: start {start:.1f} s, {row * 1e6:.2f} us a record, ", end="")
+    print(f"{shard * 1e3:.0f} ms a shard
+")
 
 
 def show_many(job: Path, shards: int) -> None:

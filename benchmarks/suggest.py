@@ -120,6 +120,8 @@ def measure(corpus: Corpus, judged: np.ndarray, seed: int) -> dict[str, float]:
     seen = rest & covered
 
     def accuracy(probs: np.ndarray, rows: np.ndarray) -> float:
+        if not rows.any():
+            return float("nan")
         return float((probs[rows].argmax(axis=1) == gold[rows]).mean())
 
     return {
@@ -142,7 +144,7 @@ def table(folder: Path, name: str) -> None:
     columns = list(next(iter(found.values()))[0])
     print("| judged | " + " | ".join(columns) + " |")
     for budget, rows in found.items():
-        means = [float(np.mean([row[column] for row in rows])) for column in columns]
+        means = [float(np.nanmean([row[column] for row in rows])) for column in columns]
         cells = [f"{means[0]:.0f}", *(f"{mean:.3f}".lstrip("0") for mean in means[1:])]
         print(f"| {budget} | " + " | ".join(cells) + " |", flush=True)
 

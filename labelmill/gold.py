@@ -15,14 +15,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.corpus import plan_corpus
-from labelmill.errors import CorpusError
-from labelmill.jobspec import GoldSpec
+from labelmill.errors import CorpusError, JobSpecError
+from labelmill.jobspec import GoldSpec, JobSpec
 from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.tablefile import input_digest
 from labelmill.votes import GOLD, GOLD_FIT, gold_array
 
 ROLES = ("fit", "eval")
+RANDOM = "random"
+"""How a record was chosen that tells something of all."""
 
 Classes = npt.NDArray[np.int16]
 
@@ -144,6 +146,7 @@ class GoldTable:
         classes: int16 array of class indices, shape (g,), null where unknown.
         where: What the file is, for messages.
         roles: string array of `ROLES`, shape (g,), where the file says which gold is for what.
+        chosen: string array, shape (g,), where it says how each record was chosen.
 
     Attributes:
         digest: Digest of ids, classes and roles, whatever the order and form of the file.
@@ -153,7 +156,12 @@ class GoldTable:
     """
 
     def __init__(
-        self, ids: pa.Array, classes: pa.Array, where: str, roles: pa.Array | None = None
+        self,
+        ids: pa.Array,
+        classes: pa.Array,
+        where: str,
+        roles: pa.Array | None = None,
+        chosen: pa.Array | None = None,
     ) -> None:
         known = classes.is_valid()
         self._labels: dict[str, int] = {}
@@ -166,7 +174,22 @@ class GoldTable:
         if roles is not None:
             self._fits = _fits(known_ids, roles.filter(known).to_pylist(), where)
             content.append(sorted(name for name, fit in self._fits.items() if fit))
+        self._random: set[str] | None = None
+        if chosen is not None:
+            told = zip(known_ids, chosen.filter(known).to_pylist(), strict=True)
+            self._random = {record_id for record_id, how in told if how == RANDOM}
+            content.append(sorted(self._random))
         self.digest = input_digest(content if roles is not None else content[0])
+
+    def balance(self, n_classes: int) -> list[int] | None:
+        """Return records for the fit that were chosen at random, by class; None if none says so."""
+        if self._random is None:
+            return None
+        counts = [0] * n_classes
+        for record_id in self._random:
+            if self._fits is None or self._fits[record_id]:
+                counts[self._labels[record_id]] += 1
+        return counts
 
     def add_to(self, votes: pa.RecordBatch) -> pa.RecordBatch:
         """Return a vote batch with this gold in its column ``gold``, and ``gold_fit`` if known."""
@@ -189,6 +212,24 @@ class GoldTable:
         """Return the class index of each id as int16, null where the table has none."""
         get = self._labels.get
         return pa.array([get(record_id) for record_id in ids.to_pylist()], pa.int16())
+
+
+def with_balance(job: JobSpec, gold: GoldTable | None) -> JobSpec:
+    """Return a job whose label model learns its class balance from gold chosen at random.
+
+    Raises:
+        JobSpecError: The job's label model cannot.
+    """
+    counts = None if gold is None else gold.balance(len(job.labels))
+    if counts is None or job.model.class_balance is not None:
+        return job
+    if job.model.name != "default":
+        raise JobSpecError(
+            f"gold.chosen: {job.model.name} learns no class balance from gold; the default label "
+            "model does"
+        )
+    options = {**job.model.options, "gold_balance": counts}
+    return job.model_copy(update={"model": job.model.model_copy(update={"options": options})})
 
 
 def _fits(ids: Sequence[str], roles: Sequence[object], where: str) -> dict[str, bool]:
@@ -214,9 +255,10 @@ def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> GoldTable:
         CorpusError: No such file or column, a value that is no class, contradictory gold.
     """
     assert gold.uri is not None
-    columns = [gold.id, gold.column] if gold.role is None else [gold.id, gold.column, gold.role]
-    corpus = plan_corpus(gold.uri, columns=columns, id_column=gold.id)
-    ids, classes, roles = [], [], []
+    more = [name for name in (gold.role, gold.chosen) if name is not None]
+    corpus = plan_corpus(gold.uri, columns=[gold.id, gold.column, *more], id_column=gold.id)
+    ids, classes = [], []
+    texts: dict[str, list[pa.Array]] = {name: [] for name in more}
     for shard in corpus.shards:
         where = f"column {gold.column!r} of {shard.uri}"
         for read in read_shard(shard, corpus.schema, id_column=gold.id):
@@ -226,11 +268,15 @@ def read_gold(gold: GoldSpec, class_names: Sequence[str]) -> GoldTable:
                 raise CorpusError(f"{bad.file}{line}: gold cannot be read: {bad.reason}")
             ids.append(read.batch.column(ID))
             classes.append(gold_indices(read.batch.column(gold.column), class_names, where))
-            if gold.role is not None:
-                roles.append(read.batch.column(gold.role).cast(pa.string()))
+            for name in more:
+                texts[name].append(read.batch.column(name).cast(pa.string()))
+    told = {
+        name: pa.chunked_array(parts, pa.string()).combine_chunks() for name, parts in texts.items()
+    }
     return GoldTable(
         pa.chunked_array(ids, pa.string()).combine_chunks(),
         pa.chunked_array(classes, pa.int16()).combine_chunks(),
         gold.uri,
-        None if gold.role is None else pa.chunked_array(roles, pa.string()).combine_chunks(),
+        None if gold.role is None else told[gold.role],
+        None if gold.chosen is None else told[gold.chosen],
     )

@@ -81,10 +81,19 @@ class GoldSpec(Section):
         "of `fit`. `labelmill judge read` writes such a file.",
     )
 
+    chosen: Text | None = Field(
+        None,
+        description="Column of the gold file that says how each record was chosen; the class "
+        "balance is learned from those that say `random`. Without it, from all gold for the fit.",
+    )
+
     @model_validator(mode="after")
     def _role_is_in_a_file(self) -> GoldSpec:
-        if self.role is not None and self.uri is None:
-            raise ValueError("role names a column of a gold file, and needs uri")
+        for name in ("role", "chosen"):
+            if getattr(self, name) is not None and self.uri is None:
+                raise ValueError(f"{name} names a column of a gold file, and needs uri")
+        if self.chosen is not None and self.role is None:
+            raise ValueError("chosen needs role as well")
         return self
 
 

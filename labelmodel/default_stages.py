@@ -256,6 +256,7 @@ def _first_parts(statistics: Statistics, params: Parameters) -> Parameters:
             covered_patterns(gold),
             int(sums["of_functions"][0]),
             params,
+            sums.get("gold_classes"),
         )
     if lf is None or functions is not None:
         of_crowd = votes if functions is None else np.where(functions[:, None], 0, votes)

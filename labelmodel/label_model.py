@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from labelmodel.answers import answer_counts
-from labelmodel.arrays import AnyArray, FloatArray
+from labelmodel.arrays import AnyArray, FloatArray, IntArray
 from labelmodel.checks import Diagnosis, checks_of, vote_on_gold
 from labelmodel.default_stages import MAX_STAGES, expected_counts, m_step, posteriors
 from labelmodel.errors import ConvergenceWarning, LabelModelWarning, VotesError
@@ -40,6 +40,9 @@ class LabelModel(StagedModel[Parameters]):
     prec_init : float or float[m], optional
         Share of each source's votes taken to be right before the votes are seen, between 0 and 1
         exclusive; nan where it is not known. It is a prior: the votes and gold move it.
+    gold_balance : int[k], optional
+        Gold records of each class from which the class balance of labeling functions is learned;
+        those of the gold for the fit by default. For gold that was not drawn at random.
 
     Attributes
     ----------
@@ -97,9 +100,11 @@ class LabelModel(StagedModel[Parameters]):
         class_balance: FloatArray | str | None = None,
         dependence: Dependence | None = "near_duplicates",
         prec_init: float | FloatArray | None = None,
+        gold_balance: IntArray | None = None,
     ) -> None:
         super().__init__(n_classes, class_balance)
         self.dependence = dependence
+        self.gold_balance = gold_balance
         self.prec_init = prec_init
 
     def initial_state(self, n_lfs: int, n_classes: int) -> Parameters:
@@ -116,7 +121,18 @@ class LabelModel(StagedModel[Parameters]):
             precision = checked_precisions(self.prec_init, n_lfs)
             if ((precision <= 0.0) | (precision >= 1.0)).any():
                 raise VotesError(f"prec_init={precision} must be between 0 and 1 exclusive, or nan")
+        if self.gold_balance is not None:
+            self._gold_classes(n_classes)
         return initial_parameters(n_lfs, n_classes, balance, self.dependence, precision)
+
+    def _gold_classes(self, n_classes: int) -> IntArray:
+        counts = np.asarray(self.gold_balance)
+        whole = np.issubdtype(counts.dtype, np.integer)
+        if counts.shape != (n_classes,) or not whole or (counts < 0).any():
+            raise VotesError(
+                f"gold_balance={self.gold_balance!r} must be {n_classes} numbers of records"
+            )
+        return counts.astype(np.int64)
 
     def expected_counts(self, block: PatternTable, state: Parameters) -> Statistics:
         """Statistics of a block (`default_stages.expected_counts`)."""
@@ -126,6 +142,9 @@ class LabelModel(StagedModel[Parameters]):
         """Parameters of the next stage (`default_stages.m_step`)."""
         if state.stage == "start" and self._balance_from_gold:
             state = replace(state, given_balance=_balance_of(statistics.gold))
+        if self.gold_balance is not None and statistics.stage in ("start", "restart"):
+            told = {"gold_classes": self._gold_classes(state.n_classes)}
+            statistics = replace(statistics, sums={**statistics.sums, **told})
         return m_step(statistics, state)
 
     @property

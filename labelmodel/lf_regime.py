@@ -109,7 +109,12 @@ def uncovered_balance(gold: IntArray, params: Parameters) -> FloatArray:
 
 
 def begin(
-    votes: IntArray, majority: IntArray, gold: PatternTable, n_covered: int, params: Parameters
+    votes: IntArray,
+    majority: IntArray,
+    gold: PatternTable,
+    n_covered: int,
+    params: Parameters,
+    gold_classes: IntArray | None = None,
 ) -> FunctionPart:
     """Parameters of the first round (steps 1-3, gold).
 
@@ -124,13 +129,16 @@ def begin(
     n_covered : int
         Records that a function votes on.
     params : Parameters
+    gold_classes : int64[k], optional
+        Gold of each class that tells the class balance; `gold` by default.
     """
     index = index_votes(votes)
     judged = one_hot(gold.gold, params.n_classes) * gold.counts[:, None]
     gold_votes = sum_by_vote(gold, index.numbers_of(gold), len(index), judged)
     balance = params.given_balance
     if balance is None:
-        balance = class_prior(to_float(majority) / n_covered, judged.sum(axis=0))
+        told = judged.sum(axis=0) if gold_classes is None else gold_classes
+        balance = class_prior(to_float(majority) / n_covered, told)
     rates = votes / n_covered
     multi = multi_class_sources(votes)
     vote_rates = rates[index.lfs, index.labels]

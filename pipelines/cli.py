@@ -90,7 +90,10 @@ def schema(what: str) -> None:
 @cli.command(context_settings=_PASS_THROUGH)
 @job_options
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Project the time on so many workers."
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Project its time on N workers.",
 )
 @_runner_options
 def plan(
@@ -107,7 +110,7 @@ def plan(
     from pipelines.screen import Screen
 
     out, err = consoles(as_json)
-    made, choice = _planned(job, overrides, full, runner, beam_flags, err, is_run=False)
+    made, choice = _planned(job, overrides, full, runner, beam_flags, err, must_run=False)
     projection = None if workers is None else project(made, choice.name, workers)
     if as_json:
         document = _plan_document(made, choice)
@@ -255,6 +258,7 @@ def _planned(
     runner: str | None,
     flags: Sequence[str],
     err: Console,
+    must_run: bool = True,
 ) -> tuple[Plan, RunnerChoice]:
     from pipelines.beamflags import check_flags
     from pipelines.plan import make_plan
@@ -272,6 +276,7 @@ def _planned(
         [*spec.runner.options, *flags],
         projected_seconds=made.projected_work,
         n_shards=len(made.to_vote),
+        must_run=must_run,
     )
     return made, choice
 

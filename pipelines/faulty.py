@@ -17,6 +17,9 @@ from pipelines.lesson import Lesson
 from pipelines.lf_pairs import find_pairs
 
 HURTS_BELOW = 0.5
+LEAST_JUDGED = 3
+"""Judged votes from which a function may be said to hurt."""
+
 _SURE = 0.9
 _DRIFT = 0.3
 
@@ -52,8 +55,8 @@ def _hurting(lesson: Lesson) -> list[Faulty]:
         known = mine & (labels >= 0)
         judged, right = int(known.sum()), int((known & (labels == votes.labels)).sum())
         others = mine & (labels < 0)
-        if not mine.any():
-            continue
+        if judged < LEAST_JUDGED or 2 * right >= judged:
+            continue  # the classifier's opinion alone speaks against no expert
         mean = float(opinion[others].mean()) if others.any() else 0.5
         mean = min(max(mean, OPINION_UNIT), 1 - OPINION_UNIT)
         upper = special.betaincinv(right + PRIOR * mean, judged - right + PRIOR * (1 - mean), _SURE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from labelmill.columns import columns_used
 from labelmill.combining import with_parts
 from labelmill.errors import JobSpecError
+from labelmill.gold import RANDOM
 from labelmill.hashing import text_hashes
 from labelmill.jobedit import add_section, write_job
 from labelmill.jobspec import GoldSpec, JobSpec
@@ -19,9 +20,7 @@ from labelmill.judging.answers import read_answers
 from labelmill.judging.forms import form_of
 from labelmill.judging.ledger import (
     FILE,
-    RANDOM,
     Added,
-    Judgement,
     add_judgements,
     judgements_of,
     read_ledger,
@@ -31,6 +30,7 @@ from labelmill.records import ID
 from labelmill.teach.drawing import POOL, draw_uncertain
 from labelmill.teach.features import Floats
 from labelmill.teach.tokens import Ints
+from pipelines.judgingeffect import Effect, effect_of
 from pipelines.lesson import Lesson, open_lesson
 from pipelines.lf_examples import shown_columns
 
@@ -38,9 +38,6 @@ UNCERTAIN = "uncertain"
 FIRST_RANDOM = 50
 """Judgements that are random before uncertain records are drawn."""
 
-_LEAST_SCORED = 20
-_FOLDS = 4
-_LEAST_PROBABILITY = 1e-6
 _SEED = 41
 
 
@@ -145,34 +142,6 @@ def _columns(lesson: Lesson) -> list[str]:
     names = [name for name in lesson.records.column_names if name != ID]
     shown = [name for name in shown_columns(functions, names) if name in used]
     return list(dict.fromkeys([lesson.field, *shown]))
-
-
-@dataclass(frozen=True)
-class Scored:
-    """How right something is on records that it was not fitted to.
-
-    Attributes:
-        accuracy: Share of records that it is right on.
-        log_loss: In nats.
-    """
-
-    accuracy: float
-    log_loss: float
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What judgements bought.
-
-    Attributes:
-        on: What the scores are of: ``gold that scores``, or ``random judgements, each left out``.
-        records: How many records that are.
-        scores: Before and after, by what answers: ``classifier``, ``label model``.
-    """
-
-    on: str
-    records: int
-    scores: Mapping[str, tuple[Scored | None, Scored | None]]
 
 
 @dataclass(frozen=True)
@@ -281,56 +250,3 @@ def ledger_of(job: JobSpec, folder: Path) -> Path:
             "label, role: role}, and put gold that you have into that file, with role eval or fit"
         )
     return Path(uri)
-
-
-def effect_of(lesson: Lesson, fit: Sequence[Judgement], new: set[str]) -> Effect | None:
-    """Return what new judgements bought; None where too few records can tell."""
-    places = {name: row for row, name in enumerate(lesson.ids)}
-    fresh = np.array([places[name] for name in new if name in places], dtype=np.int64)
-    after = lesson.judged
-    before = np.setdiff1d(after, fresh)
-    scoring = np.flatnonzero(lesson.scoring >= 0)
-    if len(scoring) >= _LEAST_SCORED:
-        on, folds, gold = "gold that scores", [scoring], lesson.scoring
-    else:
-        drawn = [places[one.id] for one in fit if one.chosen == RANDOM and one.id in places]
-        usual = np.intersect1d(np.array(drawn, dtype=np.int64), after)
-        if len(usual) < _LEAST_SCORED:
-            return None
-        on, gold = "random judgements, each left out", lesson.labels
-        folds = [usual[n::_FOLDS] for n in range(_FOLDS)]
-    scores = {
-        "classifier": (
-            _classifier(lesson, before, folds, gold),
-            _classifier(lesson, after, folds, gold),
-        ),
-        "label model": (_model(lesson, before, folds, gold), _model(lesson, after, folds, gold)),
-    }
-    return Effect(on, sum(map(len, folds)), scores)
-
-
-def _classifier(lesson: Lesson, rows: Ints, folds: Sequence[Ints], gold: Ints) -> Scored | None:
-    probs = []
-    for fold in folds:
-        known = np.setdiff1d(rows, fold)
-        if len(known) < _LEAST_SCORED or len(np.unique(lesson.labels[known])) < 2:
-            return None
-        probs.append(lesson.train(known).heads.probabilities(lesson.features.take(fold)))
-    return _scored(np.concatenate(probs), gold[np.concatenate(folds)])
-
-
-def _model(lesson: Lesson, rows: Ints, folds: Sequence[Ints], gold: Ints) -> Scored | None:
-    if not lesson.covered.any():
-        return None
-    probs = []
-    for fold in folds:
-        labels = np.full_like(lesson.labels, -1)
-        known = np.setdiff1d(rows, fold)
-        labels[known] = lesson.labels[known]
-        probs.append(lesson.voted(labels=labels)[fold])
-    return _scored(np.concatenate(probs), gold[np.concatenate(folds)])
-
-
-def _scored(probs: Floats, gold: Ints) -> Scored:
-    said = np.maximum(probs[np.arange(len(gold)), gold], _LEAST_PROBABILITY)
-    return Scored(float((probs.argmax(axis=1) == gold).mean()), float(-np.log(said).mean()))

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from labelmill.corpus import Corpus
 from labelmill.errors import CorpusError, JobSpecError
-from labelmill.gold import GoldTable, read_gold
+from labelmill.gold import GoldTable, read_gold, with_balance
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec
 from labelmill.labeling import Matcher
@@ -176,6 +176,7 @@ def open_lesson(
     prepared = prepare_job(job, folder)
     listing = list_corpus_of(job)
     gold = gold_file_of(job)
+    job = with_balance(job, gold)
     field = field or _usual_field(prepared)
     functions = prepared.function_set()
     corpus = plan_corpus_of(job, prepared, listing, [field])

@@ -13,7 +13,7 @@ import pyarrow as pa
 from labelmill.apply import Fault, Outcomes, Stops
 from labelmill.corpus import Corpus
 from labelmill.errors import CorpusError, LabelingFunctionError
-from labelmill.gold import gold_by_role, read_gold, take_gold
+from labelmill.gold import gold_by_role, read_gold, take_gold, with_balance
 from labelmill.job import prepare_job
 from labelmill.jobspec import GoldSpec, JobSpec
 from labelmill.labeling import AnyLabelingFunction
@@ -139,6 +139,7 @@ def analyse_sample(
     function_set = prepared.function_set()  # its process loads while we read
     corpus = plan_corpus_of(job, prepared, list_corpus_of(job))
     gold_file = read_gold(job.gold, job.labels) if job.gold and job.gold.uri else None
+    job = with_balance(job, gold_file)
     shards = _spread([shard for shard in corpus.shards if shard.rows != 0])
     records, gold = _read_sample(job, corpus, shards, rows)
     outcomes = Outcomes.zero(len(table.lfs))

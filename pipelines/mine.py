@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import apache_beam as beam
 import numpy as np
@@ -24,7 +26,7 @@ from labelmill.teach.choosing import Sums
 from labelmill.teach.classifier import TextClassifier
 from labelmill.teach.storing import to_bytes
 from labelmill.teach.tokens import Ints
-from pipelines.beamoutput import quiet_beam
+from pipelines.beamoutput import diverted_output, quiet_beam
 from pipelines.runners import choose_runner
 from transforms.coders import RecordBatchCoder
 from transforms.mining import SampleRecords, SumCandidates
@@ -149,7 +151,12 @@ def _run(
         projected_seconds=megabytes * _SECONDS_PER_MB,
         n_shards=len(shards),
     )
-    with quiet_beam(verbose=False), beam.Pipeline(options=choice.options()) as pipeline:
+    with (
+        TemporaryDirectory(prefix="labelmill-") as folder,
+        quiet_beam(verbose=False),
+        diverted_output(Path(folder) / "worker.log"),
+        beam.Pipeline(options=choice.options()) as pipeline,
+    ):
         _ = (
             pipeline
             | "Shards" >> beam.Create(shards).with_output_types(Shard)

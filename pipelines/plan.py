@@ -15,7 +15,7 @@ from labelmill.corpus import Corpus
 from labelmill.earlier import find_earlier
 from labelmill.errors import JobSpecError
 from labelmill.functionkeys import function_keys
-from labelmill.gold import read_gold
+from labelmill.gold import read_gold, with_balance
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
 from labelmill.manifest import Manifest
@@ -144,7 +144,9 @@ def make_plan(
     store = Store.open(job.output.uri)
     stored = frozenset(store.list())
     parent = _current(store, stored)
-    gold_digest = read_gold(job.gold, job.labels).digest if job.gold and job.gold.uri else ""
+    gold = read_gold(job.gold, job.labels) if job.gold and job.gold.uri else None
+    gold_digest = "" if gold is None else gold.digest
+    job = with_balance(job, gold)
     digest = _inputs_digest(job, prepared.table, listing, gold_digest)
     warnings: list[str] = []
     if parent is not None and parent.inputs_digest == digest and not full:

@@ -114,14 +114,21 @@ class Profile(Protocol):
         """Return the name of the Beam runner."""
 
     def flags(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Return the flags to add to those given.
+        """Return the flags to add to those given."""
 
-        Raises:
-            JobSpecError: One that only the user knows is missing.
-        """
+    def missing(self, given: Sequence[str]) -> str | None:
+        """Return what only the user knows and did not give, in a phrase; None when all is there."""
 
 
-class FlinkProfile:
+class _Complete:
+    """A profile that has a default for everything."""
+
+    def missing(self, given: Sequence[str]) -> str | None:
+        """Return None."""
+        return None
+
+
+class FlinkProfile(_Complete):
     """Apache Flink, by a job service that runs already or by the one that Beam starts."""
 
     def runner(self, given: Sequence[str]) -> str:
@@ -136,7 +143,7 @@ class FlinkProfile:
         return _environment(given, is_ours)
 
 
-class SparkProfile:
+class SparkProfile(_Complete):
     """Apache Spark, by a job service that runs already or by the one that Beam starts."""
 
     def runner(self, given: Sequence[str]) -> str:
@@ -160,7 +167,7 @@ class SparkProfile:
         return (*added, *_environment(given, is_ours))
 
 
-class PrismProfile:
+class PrismProfile(_Complete):
     """Prism, Beam's own portable runner for one machine."""
 
     def runner(self, given: Sequence[str]) -> str:
@@ -190,25 +197,24 @@ class DataflowProfile:
         return "DataflowRunner"
 
     def flags(self, given: Sequence[str]) -> tuple[str, ...]:
-        """Return none; check that those are there which have no default.
+        """Return none."""
+        return ()
 
-        Raises:
-            JobSpecError: A project, region or bucket is missing, or what installs labelmill on
-                the workers.
-        """
+    def missing(self, given: Sequence[str]) -> str | None:
+        """Return which flags without a default are missing, or what brings labelmill to workers."""
         missing = [name for name in self.NEEDED if not is_given(name, given)]
         if missing:
-            raise JobSpecError(f"--runner dataflow needs {' and '.join(missing)}")
+            return f"needs {' and '.join(missing)}"
         if not any(is_given(name, given) for name in self.CODE):
-            raise JobSpecError(
-                "--runner dataflow: workers need labelmill; name an image that has it with "
+            return (
+                "needs labelmill on its workers; name an image that has it with "
                 "--sdk_container_image (deploy/docker builds one)"
             )
-        return ()
+        return None
 
 
 @dataclass(frozen=True)
-class BeamProfile:
+class BeamProfile(_Complete):
     """Any other runner of Beam, with the flags given and no others."""
 
     name: str
@@ -231,7 +237,12 @@ PROFILES: dict[str, Profile] = {
 
 
 def choose_runner(
-    name: str, flags: Sequence[str], *, projected_seconds: float, n_shards: int
+    name: str,
+    flags: Sequence[str],
+    *,
+    projected_seconds: float,
+    n_shards: int,
+    must_run: bool = True,
 ) -> RunnerChoice:
     """Choose runner and flags.
 
@@ -240,6 +251,7 @@ def choose_runner(
         flags: Beam flags of the job file and command line; they win over what is chosen here.
         projected_seconds: Work to do, on one core.
         n_shards: Shards to work on, the most that processes can share.
+        must_run: Whether flags that only the user knows have to be there.
 
     Raises:
         JobSpecError: A flag or a runner that Beam does not know, or a flag that is missing.
@@ -252,6 +264,9 @@ def choose_runner(
     if profile is None:
         profile = BeamProfile(_beam_runner(name))
         short = profile.name
+    missing = profile.missing(flags)
+    if must_run and missing:
+        raise JobSpecError(f"--runner {name} {missing}")
     chosen = (*profile.flags(flags), *flags)
     return RunnerChoice(short, profile.runner(flags), chosen, False, f"--runner {name}")
 

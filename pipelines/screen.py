@@ -15,10 +15,14 @@ from pipelines.run import Finished
 from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import count
 from pipelines.screen_parts import ScreenParts
-from pipelines.screen_text import percent, plural, printable, share
+from pipelines.screen_text import duration, percent, plural, printable, share
 from pipelines.screen_work import work_lines
 
 __all__ = ["Screen", "printable", "share"]
+
+
+LONG_SHARD = 60
+"""Seconds of a shard from which it matters that no number of workers shortens it."""
 
 
 class Screen(ScreenParts):
@@ -56,10 +60,10 @@ class Screen(ScreenParts):
             f"start {duration(projection.start)}{guess}, work {duration(projection.working)}, "
             f"fit and commit {duration(projection.ending)}"
         )
-        if projection.working <= projection.largest_shard:
+        if projection.working <= projection.largest_shard > LONG_SHARD:
             self.line(
                 f"the largest shard takes {duration(projection.largest_shard)}: smaller shards "
-                "(input.shard_rows) would use more workers"
+                "(input.shard_mb) would use more workers"
             )
 
     def work(self, plan: Plan) -> None:

@@ -7,7 +7,8 @@ from rich.table import Table
 
 from labelmill.jobedit import entry_line
 from labelmill.teach.choosing import LEAST_JUDGED
-from pipelines.judging import Drawn, Read, Scored
+from pipelines.judging import Drawn, Read
+from pipelines.judgingeffect import Scored
 from pipelines.screen_records import print_records
 from pipelines.screen_text import plural, printable
 from pipelines.suggesting import Suggested

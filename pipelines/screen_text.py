@@ -28,3 +28,14 @@ def percent(part: int, whole: int) -> str:
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that a person would use.
+
+    >>> duration(4.25), duration(90), duration(9000)
+    ('4.2 s', '1.5 min', '2.5 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

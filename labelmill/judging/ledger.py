@@ -16,7 +16,6 @@ from labelmill.errors import JobSpecError
 from labelmill.judging.answers import Answers
 
 FILE = "judgements.jsonl"
-RANDOM = "random"
 
 
 @dataclass(frozen=True)

@@ -173,3 +173,20 @@ def test_role_must_be_one_and_the_same():
 def test_role_needs_a_file():
     with pytest.raises(ValueError, match="needs uri"):
         GoldSpec(column="label", role="role")
+
+
+def test_random_gold_for_the_fit_tells_the_balance():
+    table = GoldTable(
+        pa.array(["a", "b", "c", "d"]),
+        pa.array([0, 1, 1, 1], pa.int16()),
+        "f",
+        pa.array(["fit", "fit", "eval", "fit"]),
+        pa.array(["random", "uncertain", "random", "random"]),
+    )
+    assert table.balance(2) == [1, 1]
+    assert table_with_roles().balance(2) is None
+
+
+def test_chosen_needs_role():
+    with pytest.raises(ValueError, match="chosen needs role"):
+        GoldSpec(column="label", uri="f", chosen="chosen")

@@ -6,11 +6,10 @@ The corpus are names of Unicode's characters, people are played by the Unicode d
 from __future__ import annotations
 
 import json
-import unicodedata
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from unicode_job import JOB, gold_of, write_answers, write_job
 
 import labelmill
 from labelmill.jobfile import load_job
@@ -18,33 +17,11 @@ from labelmill.store import Store
 from labelmill.versions import read_manifest
 from pipelines.cli import _main as labelmill_command
 
-CLASSES = {"L": "letter", "M": "mark", "N": "number", "P": "punctuation", "S": "symbol"}
-JOB = """\
-name: names   # of characters
-input: {uri: names.parquet, id: id}
-labels: [letter, mark, number, punctuation, symbol]
-lfs:
-  - keywords: {name: arrows, label: symbol, words: [arrow, arrows]}   # an expert's
-output: {uri: out/}
-"""
-
-
-def gold_of(record_id: str) -> str:
-    return CLASSES[unicodedata.category(chr(int(record_id, 16)))[0]]
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("teach")
-    codes = [
-        code
-        for code in range(0x20, 0x3000)
-        if unicodedata.category(chr(code))[0] in CLASSES and unicodedata.name(chr(code), "")
-    ][::4]
-    names = [unicodedata.name(chr(code)).lower() for code in codes]
-    table = pa.table({"id": [f"{code:x}" for code in codes], "text": names})
-    pq.write_table(table, made / "names.parquet")
-    (made / "job.yaml").write_text(JOB)
+    write_job(made)
     return made
 
 
@@ -59,10 +36,7 @@ def judge_a_round(folder, capfd) -> tuple[dict, dict]:
     code, out, err = call(capfd, "judge", "draw", folder / "job.yaml", "--json")
     assert code == 0, err
     drawn = json.loads(out)
-    answers = [{"id": r["id"], "label": gold_of(r["id"])} for r in drawn["records"]]
-    content = {"schema": "labelmill-answers", "version": 1, "sheet": drawn["sheet"]}
-    content |= {"judge": "Ann", "minutes": 5, "answers": answers}
-    (folder / "answers.json").write_text(json.dumps(content))
+    write_answers(folder / "answers.json", drawn["sheet"], [r["id"] for r in drawn["records"]])
     files = folder / "answers.json"
     code, out, err = call(capfd, "judge", "read", folder / "job.yaml", files, "--json")
     assert code == 0, err
