@@ -3,8 +3,8 @@
 Runs one job with a single cheap function over corpora that differ in records and in shards, in one
 process, and fits `processor seconds = start + records * a + shards * b` by non-negative least
 squares on relative errors; wall time, which others on the machine change, is shown beside. With
-`--many N`, also plans and runs N shards of five records, and prints plan time, size of the job graph
-and peak memory: where a driver would be the bottleneck.
+`--many N`, also plans and runs N shards of five records, and prints plan time, size of the job
+graph and peak memory: where a driver would be the bottleneck.
 
     python -m benchmarks.capacity [--many 10000]
 """
@@ -87,10 +87,8 @@ def fit(seen: list[tuple[int, int, float, float, float]]) -> None:
     for (rows, shards, wall, cpu, memory), model in zip(seen, design @ constants, strict=True):
         print(f"| {rows:,} | {shards:,} | {wall:.1f} | {cpu:.1f} | {memory:,.0f} | {model:.1f} |")
     start, row, shard = constants
-    print(f"
-processor time: start {start:.1f} s, {row * 1e6:.2f} us a record, ", end="")
-    print(f"{shard * 1e3:.0f} ms a shard
-")
+    costs = f"{row * 1e6:.2f} us a record, {shard * 1e3:.0f} ms a shard"
+    print(f"\nprocessor time: start {start:.1f} s, {costs}\n")
 
 
 def show_many(job: Path, shards: int) -> None:
