@@ -333,10 +333,9 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
         with suppress(ValueError):  # not the main thread
             terminated = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
-            function(args=given, prog_name="labelmill", standalone_mode=False)
+            code = function(args=given, prog_name="labelmill", standalone_mode=False)
             sys.stdout.flush()
-        except click.exceptions.Exit as stop:
-            return stop.exit_code
+            return code or 0  # what click makes of its own Exit
         except click.ClickException as error:
             error.show()
             return 2
@@ -367,7 +366,6 @@ def _report(function: Callable[..., Any]) -> Callable[..., int]:
                 guard.close_all()
             with suppress(ValueError):
                 signal.signal(signal.SIGTERM, terminated)
-        return 0
 
     return main
 

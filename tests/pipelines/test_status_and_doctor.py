@@ -82,6 +82,7 @@ def test_who_is_asked_while_there_is_no_outcome(store, changes, standing, code):
 
     found = look_up(store.uri)
 
+    assert _main(["status", store.uri]) == code
     assert (found.standing, exit_code(found)) == (standing, code)
     assert found.engine
 
