@@ -32,7 +32,7 @@ test-slow: $(VENV)/.ready ## run the tests that take minutes: long chains, kille
 .PHONY: test-engines
 test-engines: $(VENV)/.ready ## run the tests on Flink, Spark, Prism and Dataflow's client, installed on first use
 	@$(BIN)/python scripts/engines.py
-	@$(BIN)/python -m pytest -m "engine or (deploy and slow)" tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "engine or (deploy and slow)" tests
 
 .PHONY: test-stores
 test-stores: $(VENV)/.ready ## run the tests against servers of S3, GCS and Azure, installed on first use

@@ -27,6 +27,8 @@ from labelmill.history import history
 from labelmill.store import Store
 from labelmill.submission import read_status
 
+pytestmark = pytest.mark.xdist_group("flink-faults")
+
 SHARDS = 12
 WAIT_SECONDS = 240
 
