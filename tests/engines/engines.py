@@ -53,14 +53,12 @@ class Engine:
         flags: Flags of a run on it.
         processes: What it consists of, by name.
         rest: Address of the interface that tells what it does.
-        name: Of the engine, for messages.
         starters: Start what may be killed, by name.
     """
 
     flags: list[str]
     processes: dict[str, Process] = field(default_factory=dict)
     rest: str = ""
-    name: str = ""
     starters: dict[str, Callable[[], Process]] = field(default_factory=dict)
 
     def restart(self, name: str) -> None:
@@ -191,7 +189,7 @@ def flink_cluster(folder: Path, managers: int = 2) -> Iterator[Engine]:
     entry = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     runner = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     with ExitStack() as stack:
-        engine = Engine([], rest=f"localhost:{rest}", name="flink-cluster")
+        engine = Engine([], rest=f"localhost:{rest}")
 
         def starter(name: str, port: int, *arguments: object) -> None:
             def start() -> Process:

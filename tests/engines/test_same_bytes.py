@@ -19,32 +19,34 @@ ENGINES = {
 }
 
 
-CLUSTERS = ("spark-cluster", "flink-cluster")
+def params(*names: str) -> list:
+    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ENGINES],
-)
+@pytest.fixture(scope="module", params=params(*ENGINES))
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[engines.Engine]:
     """Each engine in turn, for all tests of this module."""
     with ENGINES[request.param](tmp_path_factory.mktemp(request.param)) as found:
-        found.name = request.param
         yield found
 
 
-@pytest.mark.parametrize("kind", ["demo", "texts", "staged"])
+@pytest.mark.parametrize("kind", ["demo", "texts"])
 def test_same_bytes(engine, kind, tmp_path, request):
-    if kind == "staged" and engine.name in CLUSTERS:
-        pytest.skip("embedded Flink and Spark have the same translation of stages")
     local: Local = request.getfixturevalue(kind)
 
     run(local.job, tmp_path / "out", *engine.flags)
 
     assert_same_version(tmp_path / "out", local.out)
     assert manifest(tmp_path / "out").run["runner"] != "FnApiRunner"
+
+
+@pytest.mark.parametrize("engine", params("prism", "portable", "flink", "spark"), indirect=True)
+def test_same_bytes_of_a_fit_in_stages(engine, staged, tmp_path):
+    run(staged.job, tmp_path / "out", *engine.flags)
+
+    assert_same_version(tmp_path / "out", staged.out)
 
 
 @pytest.mark.parametrize("kind", ["demo", "texts", "staged"])
