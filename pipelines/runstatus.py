@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from pipelines.flinkrest import RUNNING, FlinkRest, FlinkUnreachableError
 
 Standing = Literal["published", "refused", "conflict", "failed", "running", "ended", "unknown"]
 """``ended``: it stopped without an outcome; ``unknown``: nobody who knows could be asked."""
+
+
+HANDING_OVER = datetime.timedelta(minutes=10)
+"""How long a job service may take until the engine has a job that was submitted."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,21 @@ def _ask(submission: Submission) -> tuple[Standing, str]:
     try:
         job = flink.find(submission.engine_job)
         if job is None:
-            return "ended", f"Flink at {flink.address} has no job {submission.engine_job}"
+            sentence = f"Flink at {flink.address} has no job {submission.engine_job}"
+            if _age(submission) < HANDING_OVER:
+                return "unknown", f"{sentence} yet; the job service may still be handing it over"
+            return "ended", sentence
         if job.state in RUNNING:
             return "running", f"Flink's job {job.id} is {job.state.lower()}"
         reason = next(iter(flink.failure(job).splitlines()), "")
         return "ended", f"Flink's job {job.id} is {job.state.lower()}. {reason}".rstrip()
     except FlinkUnreachableError as error:
         return "unknown", f"Flink does not answer at {error}"
+
+
+def _age(submission: Submission) -> datetime.timedelta:
+    started = datetime.datetime.fromisoformat(submission.started)
+    return datetime.datetime.now(datetime.UTC) - started
 
 
 def _ask_launcher(submission: Submission) -> tuple[Standing, str]:

@@ -87,6 +87,15 @@ def test_who_is_asked_while_there_is_no_outcome(store, changes, standing, code):
     assert found.engine
 
 
+@pytest.mark.parametrize(("minutes", "standing"), [(1, "unknown"), (60, "ended")])
+def test_flink_may_not_have_the_job_yet(store, minutes, standing, monkeypatch):
+    monkeypatch.setattr("pipelines.flinkrest.FlinkRest.find", lambda self, name: None)
+    started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
+    store_submission(store, replace(RUN, engine="localhost:1", started=started.isoformat()))
+
+    assert look_up(store.uri).standing == standing
+
+
 def test_status_of_a_run_that_published(make_job, capfd):
     job = make_job()
     assert _main(["run", str(job)]) == 0
