@@ -71,6 +71,7 @@ setup(
         "fsspec>=2024.6",
         *(f"{HYPERSCAN}; {where}" for where in HYPERSCAN_WHEELS),
         "numpy>=1.26",
+        "packaging>=23",
         "pyarrow>=17",
         "pydantic>=2.9",
         "PyYAML>=6.0",

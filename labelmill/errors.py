@@ -75,6 +75,10 @@ class StillRunningError(LabelmillError):
     exit_code = 4
 
 
+class EngineLostError(LabelmillError):
+    """Nobody can be asked any more whether the job goes on."""
+
+
 class GateRefusedError(LabelmillError):
     """A gate refused the new version; the last good one stays current."""
 

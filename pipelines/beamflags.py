@@ -10,7 +10,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from labelmill.errors import JobSpecError
 
-_OURS = ("--runner", "--full", "--accept", "--set", "--json", "--verbose", "--debug", "--no-wait")
+_OURS = ("--runner", "--full", "--accept", "--set", "--json", "--verbose", "--debug",
+         "--no-wait", "--workers")  # fmt: skip
 
 
 def check_flags(flags: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """How long a plan takes on an engine with so many workers: a cost model with measured constants.
 
-    seconds = start + max(work / workers, largest shard) + fit + commit
+    seconds = start + max(rounds x mean shard, largest shard) + fit + commit
 
 `work` is the functions' time on the sample, scaled to all records, and what records and shards cost
 besides. docs/capacity.md tells where the constants come from and what is extrapolated.
@@ -8,6 +8,7 @@ besides. docs/capacity.md tells where the constants come from and what is extrap
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -53,6 +54,12 @@ ENGINES: Mapping[str, EngineCost] = {
     "dataflow": EngineCost(240, False, 1.2),
 }
 
+UNKNOWN = EngineCost(20, False, 1.2)
+"""Any other runner, as if it were Flink."""
+
+BUCKETS = ("s3", "gs", "gcs", "az", "abfs", "abfss")
+"""Protocols of object stores."""
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -67,7 +74,7 @@ class Projection:
         working: Seconds of wall time for both, with so many workers.
         largest_shard: Seconds of the largest shard, which no number of workers shortens.
         ending: Seconds of fit and commit on one worker.
-        is_measured: Whether the engine's part was measured, not assumed.
+        is_measured: Whether the engine's start was measured, not assumed.
     """
 
     engine: str
@@ -100,20 +107,22 @@ def project(plan: Plan, engine: str, workers: int) -> Projection:
 
     Args:
         plan: The plan, with functions tried on a sample.
-        engine: A name in `ENGINES`; another counts as Flink, as a cluster does.
+        engine: A name in `ENGINES`; another counts as `UNKNOWN`.
         workers: Processes that work at the same time, from 1.
     """
-    cost = ENGINES.get(engine, ENGINES["flink"])
+    cost = ENGINES.get(engine, UNKNOWN)
     shards = plan.to_vote
     rows = plan.rows_of(shards)
-    puts = len(shards) * PUTS_PER_SHARD * SECONDS_PER_PUT * ("://" in plan.job.output.uri)
+    is_bucket = plan.job.output.uri.partition("://")[0] in BUCKETS
+    puts = len(shards) * PUTS_PER_SHARD * SECONDS_PER_PUT * is_bucket
     functions = plan.projected_seconds * cost.factor
     records = (rows * SECONDS_PER_ROW + len(shards) * SECONDS_PER_SHARD) * cost.factor + puts
     work = functions + records
     largest = max((plan.rows_of([shard]) for shard in shards), default=0)
     longest = work * largest / rows if rows else 0.0
     used = max(min(workers, len(shards)), 1)
-    working = max(work / used, longest)
+    rounds = math.ceil(len(shards) / used)
+    working = max(rounds * work / max(len(shards), 1), longest)
     ending = FIT_SECONDS + len(plan.corpus.shards) * COMMIT_SECONDS_PER_SHARD
     return Projection(
         engine, workers, cost.start, functions, records, working, longest, ending, cost.is_measured

@@ -164,7 +164,7 @@ def run(
         Screen(err).warnings(made.warnings)
     say = partial(err.print, style="dim", highlight=False)
     if no_wait or choice.is_dry_run:
-        submitted = submit_plan(made, choice, accept=accept, verbose=verbose, say=say).submission
+        submitted = submit_plan(made, choice, accept=accept, verbose=verbose, say=say)
         status = "dry run" if choice.is_dry_run else "submitted"
         if as_json:
             click.echo(json.dumps({"status": status, **asdict(submitted)}, indent=2))

@@ -33,12 +33,20 @@ def status(uri: str, run_id: str | None, as_json: bool) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("job", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value of the job file.",
+)
 @click.option("--runner", help="The engine to check; else the job's own, else local.")
 @click.option("--store", metavar="URI", help="Where to write; else the job's output.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED)
 def doctor(
     job: Path | None,
+    overrides: tuple[str, ...],
     runner: str | None,
     store: str | None,
     as_json: bool,
@@ -53,7 +61,7 @@ def doctor(
 
     out = consoles(as_json)[0]
     checks = []
-    for check in examine(job, runner, store, beam_flags):
+    for check in examine(job, overrides, runner, store, beam_flags):
         checks.append(check)
         if not as_json:
             print_check(out, check)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from apache_beam.options.pipeline_options import PortableOptions, PrismRunnerOptions
+from packaging.requirements import Requirement
 
 from labelmill.environment import differences, environment
 from labelmill.errors import LabelmillError
@@ -24,6 +27,10 @@ from pipelines.workerprobe import probe_workers
 
 JAVA_FROM = 11
 """The oldest Java that Beam's job services run on."""
+
+JAVA_SECONDS = 30
+
+T = TypeVar("T")
 
 Result = Literal["ok", "warns", "fails"]
 
@@ -50,12 +57,17 @@ class Check:
 
 
 def examine(
-    job: Path | None, runner: str | None, store: str | None, flags: Sequence[str]
+    job: Path | None,
+    overrides: Sequence[str],
+    runner: str | None,
+    store: str | None,
+    flags: Sequence[str],
 ) -> Iterator[Check]:
-    """Yield checks, each once it is done; what depends on one that fails is left out.
+    """Yield checks, each once it is done; workers are left out where the engine is not there.
 
     Args:
         job: The job file, for its runner, flags and output.
+        overrides: Values of the job file that are others, as of a run.
         runner: The engine; by default the job's, else the local one.
         store: Where to write; by default the job's output.
         flags: Beam flags, as of a run.
@@ -65,12 +77,21 @@ def examine(
     """
     name, given = runner, list(flags)
     if job is not None:
-        spec, _ = load_job(job)
+        spec, _ = load_job(job, overrides)
         name, store = name or spec.runner.name, store or spec.output.uri
         given = [*spec.runner.options, *given]
     choice = choose_runner(name or "local", given, projected_seconds=0, n_shards=1)
     yield _packages()
-    yield from _engine(choice)
+    is_there = True
+    for check in _engine(choice):
+        is_there &= check.result != "fails"
+        yield check
+    if not is_there or choice.name == "dataflow":
+        reason = "they would be paid for" if is_there else "the engine is not ready"
+        yield Check("workers", "warns", f"not checked: {reason}")
+        if store is not None:
+            yield _store(store)
+        return
     if store is None:
         if not choice.is_local:
             yield Check(
@@ -89,7 +110,30 @@ def examine(
 def _packages() -> Check:
     found = environment()
     shown = ", ".join(f"{name} {version}" for name, version in found.items())
+    wrong = [
+        f"{requirement} wanted, {found_version or 'nothing'} installed"
+        for requirement, found_version in _requirements()
+        if found_version is None or found_version not in requirement.specifier
+    ]
+    if wrong:
+        advice = "pip install -c deploy/constraints.txt labelmill"
+        return Check("packages", "fails", "; ".join(wrong), advice)
     return Check("packages", "ok", shown)
+
+
+def _requirements() -> Iterator[tuple[Requirement, str | None]]:
+    """Yield what labelmill needs, with the version that is installed."""
+    for text in _of_distribution(requires, "labelmill") or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield requirement, _of_distribution(version, requirement.name)
+
+
+def _of_distribution(ask: Callable[[str], T], name: str) -> T | None:
+    try:
+        return ask(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _engine(choice: RunnerChoice) -> Iterator[Check]:
@@ -126,11 +170,16 @@ def _java(engine: str) -> Check:
     found = shutil.which("java")
     if found is None:
         return Check("java", "fails", "not on PATH", advice)
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    first = said.splitlines()[0] if said else "it says nothing"
-    number = first.partition('"')[2].partition(".")[0]
-    old = not number.isdigit() or int(number) < JAVA_FROM
-    return Check("java", "fails" if old else "ok", first, advice if old else "")
+    try:
+        said = subprocess.run(
+            [found, "-version"], capture_output=True, text=True, check=False, timeout=JAVA_SECONDS
+        ).stderr
+    except subprocess.TimeoutExpired:
+        said = "it says nothing"
+    number = re.search(r'version "(?:1\.)?(\d+)', said)
+    line = next((line for line in said.splitlines() if "version" in line), said.strip())
+    old = number is None or int(number[1]) < JAVA_FROM
+    return Check("java", "fails" if old else "ok", line, advice if old else "")
 
 
 def _flink(address: str) -> Check:

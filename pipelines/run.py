@@ -21,7 +21,13 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from labelmill.datafiles import stage
 from labelmill.environment import labelmill_version
-from labelmill.errors import JobSpecError, LabelmillError
+from labelmill.errors import (
+    EngineLostError,
+    JobSpecError,
+    LabelmillError,
+    StillRunningError,
+    StoreError,
+)
 from labelmill.filecache import RESOURCES
 from labelmill.gates import GATES
 from labelmill.guard import close_all
@@ -59,19 +65,6 @@ class Finished:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """A run that was handed to an engine and is not waited for.
-
-    Attributes:
-        submission: Its record.
-        runner: What it runs on.
-    """
-
-    submission: Submission
-    runner: RunnerChoice
-
-
 def run_plan(
     plan: Plan,
     choice: RunnerChoice,
@@ -98,7 +91,9 @@ def run_plan(
     """
     run, submission = _prepare(plan, choice, accept)
     store = Store.open(plan.job.output.uri)
-    _execute(plan, choice, run, submission, plan.job.runner.wait_hours * 3600, watch, verbose, say)
+    seconds = plan.job.runner.wait_hours * 3600
+    with _failure_recorded(store, run.id):
+        _execute(plan, choice, run, submission, seconds, watch, verbose, say)
     outcome = read_outcome(store, run.id)
     if outcome is None:
         raise LabelmillError(
@@ -106,8 +101,8 @@ def run_plan(
             "run again, stored work is reused"
         )
     ended = datetime.datetime.now(datetime.UTC)
-    seconds = (ended - datetime.datetime.fromisoformat(submission.started)).total_seconds()
-    return Finished(outcome, choice, seconds)
+    took = ended - datetime.datetime.fromisoformat(submission.started)
+    return Finished(outcome, choice, took.total_seconds())
 
 
 def submit_plan(
@@ -117,7 +112,7 @@ def submit_plan(
     accept: Sequence[str] = (),
     verbose: bool = False,
     say: Callable[[str], None] = print,
-) -> Submitted:
+) -> Submission:
     """Hand a plan to an engine and leave it to that.
 
     Args:
@@ -127,6 +122,9 @@ def submit_plan(
         verbose: Let Beam log.
         say: Takes what there is to say of the engine.
 
+    Returns:
+        The record of the run.
+
     Raises:
         JobSpecError: An unknown gate, or a runner that needs its launcher.
         LabelmillError: The engine does not take the job.
@@ -134,8 +132,28 @@ def submit_plan(
     if choice.needs_launcher:
         raise JobSpecError(f"--no-wait: {choice.needs_launcher}")
     run, submission = _prepare(plan, choice, accept)
-    _execute(plan, choice, run, submission, 0, None, verbose, say)
-    return Submitted(submission, choice)
+    with _failure_recorded(Store.open(plan.job.output.uri), run.id):
+        _execute(plan, choice, run, submission, None, None, verbose, say)
+    return submission
+
+
+@contextmanager
+def _failure_recorded(store: Store, run_id: str) -> Iterator[None]:
+    """Store that a run failed where it could not say so itself; one that had ended did not."""
+    try:
+        yield
+    except (StillRunningError, EngineLostError):
+        raise
+    except (LabelmillError, KeyboardInterrupt) as error:
+        with suppress(StoreError):
+            if read_outcome(store, run_id) is not None:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                return
+            message = str(error) or "stopped by a signal"
+            outcome = RunOutcome(run_id, "failed", None, message)
+            store.put(run_path(run_id), outcome.to_json().encode())
+        raise
 
 
 def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[RunInfo, Submission]:
@@ -194,7 +212,7 @@ def _execute(
     choice: RunnerChoice,
     run: RunInfo,
     submission: Submission,
-    seconds: float,
+    seconds: float | None,
     watch: Watch | None,
     verbose: bool,
     say: Callable[[str], None],
@@ -226,7 +244,8 @@ def _execute(
                 _run_here(pipeline)
             else:
                 has_outcome = partial(store.exists, run_path(run.id))
-                wait = Wait(submission.engine_job, has_outcome, seconds, say)
+                started = datetime.datetime.fromisoformat(submission.started)
+                wait = Wait(submission.engine_job, started, has_outcome, seconds, say)
                 run_at_engine(pipeline, choice, wait)
 
 

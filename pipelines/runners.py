@@ -75,11 +75,11 @@ class RunnerChoice:
 
     @property
     def flink_address(self) -> str | None:
-        """Address ``host:port`` of Flink's REST interface; None where flags do not name it."""
+        """Address of Flink's REST interface, or its URL; None where flags do not name it."""
         if self.name != "flink":
             return None
         master: str = self.options().view_as(FlinkRunnerOptions).flink_master
-        return None if master.startswith("[") else master.rpartition("://")[2].rstrip("/")
+        return None if master.startswith("[") else master.removeprefix("http://").rstrip("/")
 
     @property
     def job_name(self) -> str | None:
@@ -95,16 +95,15 @@ class RunnerChoice:
     @property
     def needs_launcher(self) -> str | None:
         """Why the launcher has to stay until the job ends, in a phrase; None when it need not."""
-        environment = self.options().view_as(PortableOptions).environment_type
+        options = self.options()
         if self.is_local:
             return "the local runner is this process"
-        if environment == "LOOPBACK":
+        if options.view_as(PortableOptions).environment_type == "LOOPBACK":
             return "--environment_type=LOOPBACK runs the workers in this process"
-        if self.name in ("prism", "spark") and self.job_endpoint is None:
-            return f"Beam starts {self.name}'s job service in this process; name a --job_endpoint"
-        if self.name == "flink" and self.job_endpoint is None and self.flink_address is None:
-            return "embedded Flink ends with this process; name a --flink_master"
-        return None
+        uber_jar = options.view_as(FlinkRunnerOptions).flink_submit_uber_jar
+        if self.job_endpoint or self.name == "dataflow" or (self.flink_address and uber_jar):
+            return None
+        return f"{self.runner} has its job service in this process; name a --job_endpoint"
 
 
 class Profile(Protocol):
@@ -167,6 +166,10 @@ class SparkProfile(_Complete):
         return (*added, *_environment(given, is_ours))
 
 
+PRISM_SECONDS = 7 * 24 * 3600
+"""Limit of Beam's calls to Prism: a job counts as one, and failed after Beam's default of 300 s."""
+
+
 class PrismProfile(_Complete):
     """Prism, Beam's own portable runner for one machine."""
 
@@ -182,6 +185,8 @@ class PrismProfile(_Complete):
             added.append(f"--prism_location={found}")
         if not is_given("--prism_log_level", given):
             added.append("--prism_log_level=warn")
+        if not is_given("--job_server_timeout", given):
+            added.append(f"--job_server_timeout={PRISM_SECONDS}")
         return (*added, *_environment(given, is_ours=not is_given("--job_endpoint", given)))
 
 
@@ -190,7 +195,7 @@ class DataflowProfile:
 
     NEEDED = ("--project", "--region", "--temp_location")
     CODE = ("--sdk_container_image", "--setup_file", "--requirements_file", "--extra_package",
-            "--extra_packages", "--template_location")  # fmt: skip
+            "--extra_packages")  # fmt: skip
 
     def runner(self, given: Sequence[str]) -> str:
         """Return Beam's runner."""

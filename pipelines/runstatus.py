@@ -95,9 +95,11 @@ def _ask(submission: Submission) -> tuple[Standing, str]:
         return _ask_launcher(submission)
     if not submission.engine:
         return "unknown", f"ask {submission.runner} itself for job {submission.engine_job}"
+    if _is_here(submission.engine) and submission.host != socket.gethostname():
+        return "unknown", f"ask on {submission.host}, for which Flink is at {submission.engine}"
     flink = FlinkRest(submission.engine)
     try:
-        job = flink.find(submission.engine_job)
+        job = flink.find(submission.engine_job, datetime.datetime.fromisoformat(submission.started))
         if job is None:
             sentence = f"Flink at {flink.address} has no job {submission.engine_job}"
             if _age(submission) < HANDING_OVER:
@@ -109,6 +111,12 @@ def _ask(submission: Submission) -> tuple[Standing, str]:
         return "ended", f"Flink's job {job.id} is {job.state.lower()}. {reason}".rstrip()
     except FlinkUnreachableError as error:
         return "unknown", f"Flink does not answer at {error}"
+
+
+def _is_here(address: str) -> bool:
+    """Return whether an address means another machine on every machine."""
+    host = address.rpartition("://")[2].rpartition(":")[0]
+    return host in ("localhost", "127.0.0.1", "[::1]")
 
 
 def _age(submission: Submission) -> datetime.timedelta:

@@ -6,6 +6,7 @@ the store, and the engine knows what it does; both are asked before a run is cal
 
 from __future__ import annotations
 
+import datetime
 import socket
 import threading
 import time
@@ -15,8 +16,9 @@ from importlib.util import find_spec
 from typing import Any
 
 import apache_beam as beam
+import grpc  # type: ignore[import-untyped]
 
-from labelmill.errors import LabelmillError, StillRunningError
+from labelmill.errors import EngineLostError, LabelmillError, StillRunningError, StoreError
 from pipelines.beamerrors import own_error
 from pipelines.flinkrest import RUNNING, FlinkJob, FlinkRest, FlinkUnreachableError
 from pipelines.runners import RunnerChoice
@@ -48,48 +50,44 @@ class Wait:
 
     Attributes:
         job_name: Name of the job at the engine.
+        started: When it was submitted, in UTC; older jobs of that name are others.
         has_outcome: Tells whether the store has the outcome of the run.
-        seconds: The limit; 0 to leave once the job is submitted.
+        seconds: The limit; None to leave once the job is submitted.
         say: Takes a sentence for the person who waits.
+        cancels: Whether a job that is not done in time is cancelled instead of left alone.
     """
 
     job_name: str
+    started: datetime.datetime
     has_outcome: Callable[[], bool]
-    seconds: float
+    seconds: float | None
     say: Callable[[str], None]
+    cancels: bool = False
 
 
-def run_at_engine(pipeline: beam.Pipeline, choice: RunnerChoice, wait: Wait) -> bool:
+def run_at_engine(pipeline: beam.Pipeline, choice: RunnerChoice, wait: Wait) -> None:
     """Submit a pipeline to a runner that is not in this process, and wait for its end.
 
-    Returns:
-        Whether the job has ended; False when there was nothing to wait for.
+    When this process is told to stop meanwhile, the job is cancelled.
 
     Raises:
         StillRunningError: The limit is over and the job goes on.
-        LabelmillError: The job failed, or nothing is known of it any more.
+        EngineLostError: Nobody can tell whether it goes on.
+        LabelmillError: The job failed, or was not accepted.
     """
     check_endpoint(choice)
-    waiting = _Waiting(choice, wait)
+    session = _Session(choice, wait)
     try:
-        result = waiting.submit(pipeline)
-        if wait.seconds == 0:
-            return False
-        if result is not None:
-            try:
-                state = waiting.until_done(_Background(result.wait_until_finish), submitting=False)
-            except KeyboardInterrupt:
-                _cancel(result, wait)
-                raise
-            if state not in (None, "DONE"):
-                raise LabelmillError(f"the pipeline ended in state {state}; nothing was published")
-    except LabelmillError:
+        session.run(pipeline)
+    except KeyboardInterrupt:
+        session.cancel()
         raise
-    except Exception as error:
-        if not waiting.is_lost(error):
-            raise own_error(error) from error
-        _after_loss(choice, wait, waiting.deadline, error)
-    return True
+    except StillRunningError:
+        raise
+    except LabelmillError as error:
+        if not session.has_outcome():
+            raise
+        wait.say(f"the run had ended before this: {error}")
 
 
 def check_endpoint(choice: RunnerChoice) -> None:
@@ -121,8 +119,10 @@ def has_dataflow_client() -> bool:
         return False
 
 
-def connection_problem(address: str) -> str | None:
+def connection_problem(address: str | None) -> str | None:
     """Return what hinders a connection to ``host:port``, None when nothing does."""
+    if address is None:
+        return None
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
@@ -157,18 +157,66 @@ class _Background(threading.Thread):
         return self._result
 
 
-class _Waiting:
-    """Waits for calls in the background, and looks at the job service and the store meanwhile."""
+class _Session:
+    """A job at an engine, from its submission to its end, or to where it is left."""
 
     def __init__(self, choice: RunnerChoice, wait: Wait) -> None:
-        self._endpoint = choice.job_endpoint
         self._choice = choice
         self._wait = wait
-        self.deadline = time.monotonic() + (wait.seconds or SUBMIT_SECONDS)
+        self._endpoint = choice.job_endpoint
+        self._result: Any = None
         self._endpoint_seen = self._endpoint_asked = self._store_asked = time.monotonic()
         self._ended_at: float | None = None
+        address = choice.flink_address
+        self._flink = None if address is None else FlinkRest(address)
 
-    def submit(self, pipeline: beam.Pipeline) -> Any:
+    def run(self, pipeline: beam.Pipeline) -> None:
+        """Submit the pipeline and wait as long as there is to wait."""
+        began = time.monotonic()
+        try:
+            self._result = self._submit(pipeline)
+            if self._wait.seconds is None:
+                return
+            call = _Background(self._result.wait_until_finish)
+            state = self._until_done(call, began + self._wait.seconds)
+        except LabelmillError:
+            raise
+        except Exception as error:
+            if not self._is_lost(error):
+                raise own_error(error) from error
+            self._after_loss(began, error)
+            return
+        if state not in (None, "DONE"):
+            raise LabelmillError(f"the pipeline ended in state {state}; nothing was published")
+
+    def has_outcome(self) -> bool:
+        """Return whether the store has the outcome; a store that fails for now has not."""
+        try:
+            return self._wait.has_outcome()
+        except StoreError:
+            return False
+
+    def cancel(self) -> None:
+        """Cancel the job, by Flink itself where that is known: a job service may be gone."""
+        call = _Background(self._cancel)
+        call.join(_CANCEL_SECONDS)
+        try:
+            if call.is_alive():
+                raise TimeoutError(f"no answer in {_CANCEL_SECONDS} s")
+            call.result()
+        except Exception as error:
+            name = self._wait.job_name
+            self._wait.say(f"job {name} could not be cancelled and may go on: {error}")
+
+    def _cancel(self) -> None:
+        if self._flink is not None:
+            job = self._flink.find(self._wait.job_name, self._wait.started)
+            if job is not None:
+                self._flink.cancel(job)
+        if self._result is not None and not connection_problem(self._endpoint):
+            self._result.cancel()
+
+    def _submit(self, pipeline: beam.Pipeline) -> Any:
         """Return the result of the pipeline, as Beam gives it once the engine has the job.
 
         A job service that Beam starts itself has to be started in the main thread, and has a limit
@@ -176,9 +224,16 @@ class _Waiting:
         """
         if self._endpoint is None:
             return pipeline.run()
-        return self.until_done(_Background(pipeline.run), submitting=True)
+        call = _Background(pipeline.run)
+        try:
+            return self._until_done(call, time.monotonic() + SUBMIT_SECONDS)
+        except StillRunningError:
+            raise LabelmillError(
+                f"the job service at {self._endpoint} has not accepted the job in "
+                f"{SUBMIT_SECONDS:,} s; look at its log, and run again"
+            ) from None
 
-    def until_done(self, call: _Background, submitting: bool) -> Any:
+    def _until_done(self, call: _Background, deadline: float) -> Any:
         """Return what the call returns; None when the run ended and the engine does not say so."""
         while True:
             call.join(_TICK_SECONDS)
@@ -189,16 +244,16 @@ class _Waiting:
             if self._has_ended(now):
                 self._wait.say("the run has ended; the engine still says nothing, so leaving it")
                 return None
-            if now >= self.deadline:
-                raise StillRunningError(_still_running(self._choice, self._wait, submitting))
+            if now >= deadline:
+                self._stop_waiting()
 
-    def is_lost(self, error: Exception) -> bool:
+    def _is_lost(self, error: Exception) -> bool:
         """Return whether an error may mean no more than that the job service is gone."""
         if self._endpoint is None:
             return False
-        if isinstance(error, _LostError) or "StatusCode.UNAVAILABLE" in str(error):
-            return True
-        return connection_problem(self._endpoint) is not None
+        return isinstance(error, _LostError | grpc.RpcError) or bool(
+            connection_problem(self._endpoint)
+        )
 
     def _check_endpoint(self, now: float) -> None:
         if self._endpoint is None or now - self._endpoint_asked < _ENDPOINT_SECONDS:
@@ -208,93 +263,102 @@ class _Waiting:
         if problem is None:
             self._endpoint_seen = self._endpoint_asked
         elif self._endpoint_asked - self._endpoint_seen > LOST_SECONDS:
-            raise _LostError(f"the job service at {self._endpoint} is gone: {problem}")
+            raise _LostError(problem)
 
     def _has_ended(self, now: float) -> bool:
         if self._ended_at is None and now - self._store_asked >= _STORE_SECONDS:
             self._store_asked = now
-            self._ended_at = now if self._wait.has_outcome() else None
+            self._ended_at = now if self.has_outcome() else None
         return self._ended_at is not None and now - self._ended_at > GRACE_SECONDS
 
+    def _stop_waiting(self) -> None:
+        """Leave a job that takes longer than there is to wait, or cancel it.
 
-def _still_running(choice: RunnerChoice, wait: Wait, submitting: bool) -> str:
-    doing = "has not been submitted" if submitting else "has not ended"
-    limit = wait.seconds or SUBMIT_SECONDS
-    return (
-        f"job {wait.job_name} {doing} after {limit:.0f} s at {choice.name}, and is left alone; "
-        "labelmill status shows how it goes on, and submitting again beside it is harmless"
-    )
+        Raises:
+            StillRunningError: It goes on.
+            LabelmillError: It does not.
+        """
+        name, seconds = self._wait.job_name, self._wait.seconds or 0
+        late = f"job {name} has not ended after {seconds:,.0f} s at {self._choice.name}"
+        if self._wait.cancels or self._choice.needs_launcher:
+            self.cancel()
+            raise LabelmillError(f"{late}, and was cancelled")
+        raise StillRunningError(
+            f"{late}, and is left alone; labelmill status shows how it goes on, and submitting "
+            "again beside it is harmless"
+        )
 
+    def _after_loss(self, began: float, error: Exception) -> None:
+        """Find out from store and engine what became of a job whose job service is gone.
 
-def _after_loss(choice: RunnerChoice, wait: Wait, deadline: float, error: Exception) -> None:
-    """Find out from store and engine what became of a job whose job service is gone.
-
-    Raises:
-        LabelmillError: It failed, or nobody knows.
-        StillRunningError: The limit is over and it goes on.
-    """
-    if wait.has_outcome():
-        wait.say("the job service is gone; the run had ended before")
-        return
-    gone = f"the job service at {choice.job_endpoint} is gone"
-    again = "run again: what was stored is reused, and a job that goes on does no harm"
-    if choice.flink_address is None:
-        raise LabelmillError(
-            f"{gone}, and flags name no engine to ask (--flink_master); job {wait.job_name} may "
-            f"go on without it, which labelmill status shows. To start anew, {again}"
-        ) from error
-    flink = FlinkRest(choice.flink_address)
-    try:
-        job = flink.find(wait.job_name)
-        if job is None:
-            raise LabelmillError(
-                f"{gone}, and Flink at {flink.address} has no job {wait.job_name}: it was not "
-                f"submitted. Start the job service and {again}"
+        Raises:
+            EngineLostError: Nobody knows.
+            LabelmillError: It failed, or did not get to the engine.
+            StillRunningError: The limit is over and it goes on.
+        """
+        gone = f"the job service at {self._endpoint} is gone"
+        again = "run again: what was stored is reused, and a job that goes on does no harm"
+        name = self._wait.job_name
+        if self._choice.name == "spark":
+            raise LabelmillError(f"{gone}, and with it the job, whose driver it was; {again}")
+        if self._flink is None:
+            raise EngineLostError(
+                f"{gone}, and flags name no engine to ask (--flink_master); job {name} may go on "
+                f"without it, which labelmill status shows. To start anew, {again}"
             ) from error
-        if job.state in RUNNING:
-            wait.say(f"{gone}; Flink at {flink.address} goes on with the job: waiting for that")
-        job = _until_ended(flink, job, choice, wait, deadline)
-        if job.state != "FINISHED":
-            raise LabelmillError(
-                f"{gone}, and Flink's job {job.id} ended as {job.state}; nothing was published. "
-                f"{_first_line(flink.failure(job))}"
-            ) from error
-    except FlinkUnreachableError as unreachable:
-        if wait.has_outcome():
-            return
-        raise LabelmillError(
-            f"{gone}, and Flink does not answer at {unreachable}; labelmill status shows whether "
-            f"job {wait.job_name} went on. To start anew, {again}"
-        ) from error
-
-
-def _until_ended(
-    flink: FlinkRest, job: FlinkJob, choice: RunnerChoice, wait: Wait, deadline: float
-) -> FlinkJob:
-    answered = time.monotonic()
-    while job.state in RUNNING:
-        if time.monotonic() >= deadline:
-            raise StillRunningError(_still_running(choice, wait, submitting=False))
-        time.sleep(_ENGINE_SECONDS)
+        where = f"Flink at {self._flink.address}"
         try:
-            job = flink.find(wait.job_name) or job
-            answered = time.monotonic()
-        except FlinkUnreachableError:
-            if time.monotonic() - answered > LOST_SECONDS:
-                raise
-    return job
+            job = self._handed_over(self._flink)
+            if job is None:
+                if self.has_outcome():
+                    return
+                raise LabelmillError(
+                    f"{gone}, and {where} has no job {name}: it did not get there. Start the job "
+                    f"service and {again}"
+                ) from error
+            if job.state in RUNNING and self._wait.seconds is not None:
+                self._wait.say(f"{gone}; {where} goes on with the job: waiting for that")
+                job = self._until_ended(self._flink, job, began + self._wait.seconds)
+            if job.state not in ("FINISHED", *RUNNING):
+                reason = _first_line(self._flink.failure(job))
+                raise LabelmillError(
+                    f"{gone}, and Flink's job {job.id} ended as {job.state}. {reason}"
+                )
+        except FlinkUnreachableError as unreachable:
+            raise EngineLostError(
+                f"{gone}, and Flink does not answer at {unreachable}; labelmill status shows "
+                f"whether job {name} went on. To start anew, {again}"
+            ) from error
 
+    def _handed_over(self, flink: FlinkRest) -> FlinkJob | None:
+        """Return the job once Flink has it; it may get there a little later than accepted."""
+        deadline = time.monotonic() + LOST_SECONDS
+        while True:
+            job = flink.find(self._wait.job_name, self._wait.started)
+            if job is not None or time.monotonic() >= deadline or self.has_outcome():
+                return job
+            time.sleep(_ENGINE_SECONDS)
 
-def _cancel(result: Any, wait: Wait) -> None:
-    """Cancel a job whose launcher was told to stop."""
-    call = _Background(result.cancel)
-    call.join(_CANCEL_SECONDS)
-    try:
-        if call.is_alive():
-            raise TimeoutError(f"no answer in {_CANCEL_SECONDS} s")
-        call.result()
-    except Exception as error:
-        wait.say(f"job {wait.job_name} could not be cancelled and may go on: {error}")
+    def _until_ended(self, flink: FlinkRest, job: FlinkJob, deadline: float) -> FlinkJob:
+        answered = time.monotonic()
+        while job.state in RUNNING:
+            if time.monotonic() >= deadline:
+                self._stop_waiting()
+            time.sleep(_ENGINE_SECONDS)
+            try:
+                found = flink.find(self._wait.job_name, self._wait.started)
+                answered = time.monotonic()
+            except FlinkUnreachableError:
+                if time.monotonic() - answered > LOST_SECONDS:
+                    raise
+                continue
+            if found is None:
+                raise LabelmillError(
+                    f"Flink at {flink.address} no longer has job {self._wait.job_name}, as after a "
+                    "restart of its JobManager; run again: what was stored is reused"
+                )
+            job = found
+        return job
 
 
 def _first_line(text: str) -> str:

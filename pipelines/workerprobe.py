@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import secrets
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from labelmill.environment import environment
 from labelmill.store import Store
@@ -78,7 +80,10 @@ def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) ->
     store = Store.open(uri)
     prefix = f"_labelmill/probe-{secrets.token_hex(16)}"
     with quiet_beam(verbose=False):
-        pipeline = beam.Pipeline(options=choice.options())
+        name = f"labelmill-doctor-{secrets.token_hex(4)}"
+        options = choice.options()
+        options.view_as(GoogleCloudOptions).job_name = name
+        pipeline = beam.Pipeline(options=options)
         _ = (
             pipeline
             | "Numbers" >> beam.Create(list(range(REPORTS)))
@@ -89,7 +94,8 @@ def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) ->
             if choice.is_local:
                 _run_here(pipeline)
             else:
-                wait = Wait("labelmill-doctor", lambda: False, PROBE_SECONDS, say)
+                now = datetime.datetime.now(datetime.UTC)
+                wait = Wait(name, now, lambda: False, PROBE_SECONDS, say, cancels=True)
                 run_at_engine(pipeline, choice, wait)
             paths = _reports(store, prefix)
             reports = [WorkerReport(**json.loads(store.get(path))) for path in paths]

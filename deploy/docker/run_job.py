@@ -72,7 +72,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] in cli.cli.commands:
         cli.main()
     if not arguments or arguments[0].startswith("-"):
-        sys.exit(f"{__doc__}")
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     job, *options = arguments
     with tempfile.TemporaryDirectory(prefix="labelmill-job-") as folder:
         if "://" in job:

@@ -39,5 +39,16 @@ done
 labelmill run "$job" --runner=spark --no-wait --job_endpoint="localhost:$port" \
   --environment_type=EXTERNAL --environment_config=localhost:50000 \
   --output_executable_path="$folder/labelmill.jar"
+seconds=60 # it is written after the launcher has left
+until python3 -m zipfile --test "$folder/labelmill.jar" >/dev/null 2>&1; do
+  if [ "$((seconds--))" -le 0 ]; then
+    if [ -e "$folder/labelmill.jar" ]; then
+      echo "submit.sh: the job server has not finished the jar" >&2
+      exit 1
+    fi
+    exit 0 # nothing to do: labelmill has said so
+  fi
+  sleep 1
+done
 kill "$server"
 spark-submit "$@" --class org.apache.beam.runners.spark.SparkPipelineRunner "$folder/labelmill.jar"

@@ -91,8 +91,10 @@ def test_an_unknown_flag_is_refused():
     [
         ("local", [], "local runner"),
         ("flink", [], "LOOPBACK"),
-        ("flink", ["--environment_type=EXTERNAL"], "embedded Flink"),
-        ("flink", ["--flink_master=m:1"], None),
+        ("flink", ["--environment_type=EXTERNAL"], "job service in this process"),
+        ("flink", ["--flink_master=m:1"], "job service in this process"),
+        ("flink", ["--flink_master=m:1", "--flink_submit_uber_jar"], None),
+        ("PortableRunner", ["--job_endpoint=embed"], "job service in this process"),
         ("flink", ["--job_endpoint=h:1"], None),
         ("spark", ["--environment_type=EXTERNAL"], "job service in this process"),
         ("spark", ["--job_endpoint=h:1"], None),

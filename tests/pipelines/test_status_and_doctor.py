@@ -72,6 +72,7 @@ def test_no_run_and_a_damaged_record(store):
     [
         ({}, "unknown", 4),
         ({"engine": "localhost:1"}, "unknown", 4),
+        ({"engine": "localhost:1", "host": socket.gethostname()}, "unknown", 4),
         ({"needs_launcher": True}, "unknown", 4),
         ({"needs_launcher": True, "host": socket.gethostname(), "pid": os.getpid()}, "running", 4),
         ({"needs_launcher": True, "host": socket.gethostname(), "pid": 2**22 + 1}, "ended", 1),
@@ -89,9 +90,9 @@ def test_who_is_asked_while_there_is_no_outcome(store, changes, standing, code):
 
 @pytest.mark.parametrize(("minutes", "standing"), [(1, "unknown"), (60, "ended")])
 def test_flink_may_not_have_the_job_yet(store, minutes, standing, monkeypatch):
-    monkeypatch.setattr("pipelines.flinkrest.FlinkRest.find", lambda self, name: None)
+    monkeypatch.setattr("pipelines.flinkrest.FlinkRest.find", lambda self, *asked: None)
     started = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
-    store_submission(store, replace(RUN, engine="localhost:1", started=started.isoformat()))
+    store_submission(store, replace(RUN, engine="flink:1", started=started.isoformat()))
 
     assert look_up(store.uri).standing == standing
 
@@ -152,7 +153,8 @@ def test_the_doctor_says_what_to_do(make_job, capfd):
     assert "fails job service: nothing answers" in said.out
     assert "fails flink" in said.out
     assert "start it, or name another with --job_endpoint" in said.out
-    assert "not ready: job service, flink, workers" in said.err
+    assert "warns workers: not checked: the engine is not ready" in said.out
+    assert "not ready: job service, flink" in said.err
 
 
 def test_environments_that_differ():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import datetime
 import json
 import socket
 import threading
@@ -12,10 +14,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import grpc
 import pytest
 
 from labelmill.errors import LabelmillError, StillRunningError
 from pipelines import waiting
+from pipelines.flinkrest import FlinkRest
 from pipelines.runners import choose_runner
 from pipelines.waiting import Wait, run_at_engine
 
@@ -52,7 +56,7 @@ def job_service() -> Iterator[str]:
 
 
 @contextmanager
-def flink(states: list[str]) -> Iterator[str]:
+def flink(states: list[str], asked: list[str] | None = None) -> Iterator[str]:
     """A REST interface that gives the job's states one after the other."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -60,11 +64,17 @@ def flink(states: list[str]) -> Iterator[str]:
             document: dict[str, Any] = {"root-exception": "java.lang.Error: broken\n  at x"}
             if self.path == "/jobs/overview":
                 state = states.pop(0) if len(states) > 1 else states[0]
-                job = {"jid": "1f", "name": JOB, "state": state, "start-time": 1}
+                job = {"jid": "1f", "name": JOB, "state": state, "start-time": time.time() * 1000}
                 document = {"jobs": [job] if state else []}
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(document).encode())
+
+        def do_PATCH(self) -> None:
+            if asked is not None:
+                asked.append(self.path)
+            self.send_response(202)
+            self.end_headers()
 
         def log_message(self, *args: object) -> None:
             pass
@@ -92,7 +102,7 @@ def forever() -> str:
 
 
 def broken() -> str:
-    raise RuntimeError("<_MultiThreadedRendezvous ... status = StatusCode.UNAVAILABLE>")
+    raise grpc.RpcError("UNAVAILABLE")
 
 
 def choose(endpoint: str, *flags: str):
@@ -100,18 +110,18 @@ def choose(endpoint: str, *flags: str):
     return choose_runner("flink", flags, projected_seconds=0, n_shards=1)
 
 
-def wait(said: list[str], *, ended: bool = False, seconds: float = 30) -> Wait:
-    return Wait(JOB, lambda: ended, seconds, said.append)
+def wait(said: list[str], *, ended: bool = False, seconds: float | None = 30) -> Wait:
+    return Wait(JOB, datetime.datetime.now(datetime.UTC), lambda: ended, seconds, said.append)
 
 
 def test_a_job_that_ends_is_waited_for():
     with job_service() as endpoint:
-        assert run_at_engine(Pipeline(lambda: "DONE"), choose(endpoint), wait([]))
+        run_at_engine(Pipeline(lambda: "DONE"), choose(endpoint), wait([]))
 
 
 def test_a_launcher_that_does_not_wait_leaves():
     with job_service() as endpoint:
-        assert not run_at_engine(Pipeline(forever), choose(endpoint), wait([], seconds=0))
+        run_at_engine(Pipeline(forever), choose(endpoint), wait([], seconds=None))
 
 
 def test_a_limit_ends_the_wait_and_says_that_the_job_goes_on():
@@ -142,14 +152,14 @@ def test_nothing_answers_at_the_address():
 def test_an_engine_that_stays_silent_after_the_end_is_left():
     said: list[str] = []
     with job_service() as endpoint:
-        assert run_at_engine(Pipeline(forever), choose(endpoint), wait(said, ended=True))
+        run_at_engine(Pipeline(forever), choose(endpoint), wait(said, ended=True))
     assert "the run has ended" in said[0]
 
 
 def test_a_lost_job_service_is_no_failure_where_the_run_has_ended():
     said: list[str] = []
     with job_service() as endpoint:
-        assert run_at_engine(Pipeline(broken), choose(endpoint), wait(said, ended=True))
+        run_at_engine(Pipeline(broken), choose(endpoint), wait(said, ended=True))
     assert "had ended before" in said[0]
 
 
@@ -175,7 +185,7 @@ def test_flink_goes_on_without_the_job_service():
     said: list[str] = []
     with job_service() as endpoint, flink(["RUNNING", "RESTARTING", "FINISHED"]) as address:
         choice = choose(endpoint, f"--flink_master={address}")
-        assert run_at_engine(Pipeline(broken), choice, wait(said))
+        run_at_engine(Pipeline(broken), choice, wait(said))
     assert "goes on with the job" in said[0]
 
 
@@ -183,7 +193,8 @@ def test_flink_goes_on_without_the_job_service():
     ("states", "message"),
     [
         (["RUNNING", "FAILED"], r"ended as FAILED.*java.lang.Error: broken"),
-        ([""], "it was not submitted"),
+        ([""], "it did not get there"),
+        (["RUNNING", ""], "no longer has job"),
     ],
 )
 def test_what_flink_says_instead_of_the_job_service(states, message):
@@ -201,10 +212,58 @@ def test_the_limit_holds_while_flink_is_asked():
 
 
 def test_an_interrupted_launcher_cancels_the_job():
-    def interrupted() -> str:
-        raise KeyboardInterrupt
-
-    pipeline = Pipeline(interrupted)
+    pipeline = Pipeline(forever)
+    threading.Timer(0.3, _thread.interrupt_main).start()
     with job_service() as endpoint, pytest.raises(KeyboardInterrupt):
         run_at_engine(pipeline, choose(endpoint), wait([]))
     assert pipeline.result.is_cancelled
+
+
+def test_a_cancelled_job_is_cancelled_at_flink_where_that_is_known():
+    asked: list[str] = []
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with job_service() as endpoint, flink(["RUNNING"], asked) as address:
+        choice = choose(endpoint, f"--flink_master={address}")
+        with pytest.raises(KeyboardInterrupt):
+            run_at_engine(Pipeline(forever), choice, wait([]))
+    assert asked == ["/jobs/1f?mode=cancel"]
+
+
+def test_a_job_that_ends_with_its_launcher_is_not_left_alone():
+    pipeline = Pipeline(forever)
+    with job_service() as endpoint:
+        choice = choose(endpoint, "--environment_type=LOOPBACK")
+        with pytest.raises(LabelmillError, match="and was cancelled") as error:
+            run_at_engine(pipeline, choice, wait([], seconds=0.1))
+    assert pipeline.result.is_cancelled
+    assert not isinstance(error.value, StillRunningError)
+
+
+def test_a_job_that_is_not_accepted_fails(monkeypatch):
+    monkeypatch.setattr(waiting, "SUBMIT_SECONDS", 0.1)
+    pipeline = Pipeline(forever)
+    pipeline.run = forever
+    with job_service() as endpoint, pytest.raises(LabelmillError, match="has not accepted"):
+        run_at_engine(pipeline, choose(endpoint), wait([]))
+
+
+def test_a_run_that_published_is_no_failure_whatever_the_engine_says():
+    said: list[str] = []
+    with job_service() as endpoint:
+        run_at_engine(Pipeline(lambda: "FAILED"), choose(endpoint), wait(said, ended=True))
+    assert "the run had ended before this" in said[0]
+
+
+def test_a_launcher_that_does_not_wait_leaves_what_flink_has():
+    pipeline = Pipeline(forever)
+    pipeline.run = broken
+    with job_service() as endpoint, flink(["RUNNING"]) as address:
+        choice = choose(endpoint, f"--flink_master={address}")
+        run_at_engine(pipeline, choice, wait([], seconds=None))
+
+
+def test_jobs_of_the_same_name_from_other_nights_are_others():
+    with flink(["FINISHED"]) as address:
+        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        assert FlinkRest(address).find(JOB, later) is None
+        assert FlinkRest(address).find(JOB, later - datetime.timedelta(hours=2)) is not None
