@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -39,7 +39,7 @@ class ShardTask:
         check_ids: Whether ids that occur twice are looked for.
         budget_share: Part of the budgets of functions that cost money for each shard.
         assist: In the store, the sample that the assisting classifier is trained on.
-        renamed: Votes that the current version has under another name than their usual one.
+        renamed: Votes that are stored under another name than their usual one.
         earlier: By shard, votes of an earlier run over the same records, some of which may serve.
         progress_path: In a local run, the file that rows done are appended to. It is there as
             long as the run goes on.
@@ -131,6 +131,18 @@ class ShardTask:
 def may_reuse(path: str, limits: LimitsSpec) -> bool:
     """Return whether stored votes with this name are still what a run would make."""
     return RETRY not in path and (LIMIT not in path or _limited(limits) in path)
+
+
+def limited_votes(stored: Iterable[str], limits: LimitsSpec) -> dict[str, str]:
+    """Return, by their usual name, votes that lack some for want of time, before this limit.
+
+    Args:
+        stored: Names in the data set.
+        limits: The limits of a run, which would wait as long and miss them again.
+    """
+    mark = _limited(limits)
+    found = sorted((path for path in stored if mark in path), reverse=True)
+    return {f"{path.partition(mark)[0]}.parquet": path for path in found}
 
 
 def _limited(limits: LimitsSpec) -> str:

@@ -36,6 +36,9 @@ RETRY_DELAYS = (0.2, 0.4, 0.8, 1.6, 3.2)
 TEMPORARY_PREFIX = ".tmp-"
 """How the names of unfinished local files begin; such files are never listed."""
 
+PROBE_PREFIX = "_labelmill/probe-"
+"""How the names of objects begin that `Store.check_create_only` makes and deletes again."""
+
 # Retried is every other error: the clients raise botocore, aiohttp and HTTP errors of their own
 # besides OSError, and with few exceptions those mean an unreachable or busy store.
 _PERMANENT = (
@@ -300,7 +303,7 @@ class Store:
         two_steps = not fs.async_impl and type(fs).pipe_file is fsspec.AbstractFileSystem.pipe_file
         if two_steps and not isinstance(fs, LocalFileSystem):
             raise StoreError(refusal % "looks for an object and writes it in two steps")
-        probe = f"_labelmill/probe-{secrets.token_hex(16)}"
+        probe = f"{PROBE_PREFIX}{secrets.token_hex(16)}"
         try:
             self.create(probe, b"first")
             for _ in range(3):  # any other error may be a lost connection, which proves nothing

@@ -21,10 +21,11 @@ from labelmill.errors import (
 from labelmill.manifest import FileEntry, Manifest
 from labelmill.store import Store
 
-VERSIONS_FOLDER = "_labelmill/versions"
-CURRENT_PATH = "_labelmill/current.json"
-RUNS_FOLDER = "_labelmill/runs"
-SUBMISSIONS_FOLDER = "_labelmill/submissions"
+OWN_FOLDER = "_labelmill"
+VERSIONS_FOLDER = f"{OWN_FOLDER}/versions"
+CURRENT_PATH = f"{OWN_FOLDER}/current.json"
+RUNS_FOLDER = f"{OWN_FOLDER}/runs"
+SUBMISSIONS_FOLDER = f"{OWN_FOLDER}/submissions"
 
 _MANIFEST_NAME = re.compile(rf"{VERSIONS_FOLDER}/(\d{{8,}})\.json")
 _VERIFY_THREADS = 4  # each holds one whole file

@@ -21,7 +21,7 @@ from labelmill.jobspec import JobSpec, spec_content
 from labelmill.manifest import Manifest
 from labelmill.readers.listing import Listing
 from labelmill.shard import Shard
-from labelmill.shardtask import LAYOUT, ShardTask, may_reuse
+from labelmill.shardtask import LAYOUT, ShardTask, limited_votes, may_reuse
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest, versions_among
@@ -225,19 +225,28 @@ def _with_stored(
 ) -> ShardTask:
     """Return the task with the votes that are there under other names than the usual ones."""
     current = {f.shard or "": f.path for f in parent.files_of("votes")} if parent else {}
-    task = replace(task, renamed=_renamed(task, corpus, current))
+    task = replace(task, renamed=_renamed(task, corpus, stored, current))
     missing = [s for s in corpus.shards if task.current_votes_path(s) not in stored]
     return replace(task, earlier=find_earlier(task, missing, stored, current))
 
 
-def _renamed(task: ShardTask, corpus: Corpus, current: Mapping[str, str]) -> dict[str, str]:
-    """Return the votes that the current version has under another name than their usual one."""
+def _renamed(
+    task: ShardTask, corpus: Corpus, stored: Collection[str], current: Mapping[str, str]
+) -> dict[str, str]:
+    """Return votes that are there under another name than their usual one.
+
+    Those of the current version come first, then those of a run under the same time limit that
+    published nothing.
+    """
+    limited = limited_votes(stored, task.job.limits)
     renamed = {}
     for shard in corpus.shards:
         usual, path = task.votes_path(shard), current.get(shard.id)
         other = path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-")
         if path and other and may_reuse(path, task.job.limits):
             renamed[usual] = path
+        elif usual in limited and usual not in stored:
+            renamed[usual] = limited[usual]
     return renamed
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import signal
 import socket
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
@@ -24,7 +22,6 @@ from labelmill.environment import labelmill_version
 from labelmill.errors import JobSpecError, LabelmillError
 from labelmill.filecache import RESOURCES
 from labelmill.gates import GATES
-from labelmill.guard import close_all
 from labelmill.manifest import FileEntry
 from labelmill.publication import RunInfo, RunOutcome
 from labelmill.sources import store_sources
@@ -38,6 +35,7 @@ from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
 from pipelines.waiting import Wait, check_endpoint, run_at_engine
+from pipelines.workers import minded_workers
 from transforms.refit import refit_of
 
 Watch = Callable[[Plan, str], AbstractContextManager[object]]
@@ -220,7 +218,7 @@ def _execute(
         options.view_as(GoogleCloudOptions).job_name = submission.engine_job
         pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, inputs)
-        with watch(plan, str(progress)) if watch else nullcontext(), _ends_workers(progress):
+        with watch(plan, str(progress)) if watch else nullcontext(), minded_workers(progress):
             if choice.is_local:
                 _run_here(pipeline)
             else:
@@ -238,27 +236,6 @@ def _store_inputs(store: Store, plan: Plan) -> tuple[FileEntry, ...]:
         stored = StoredFile(f"{RESOURCES}/{digests[file.path]}", file.size, digests[file.path])
         resources[stored.path] = FileEntry.of(stored, kind="resource", rows=0, shard=None)
     return (*resources.values(), store_sources(store, plan.prepared))
-
-
-@contextmanager
-def _ends_workers(progress: Path) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end worker processes and functions, for which Beam would wait."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        progress.unlink(missing_ok=True)
-        close_all()
-        signal.default_int_handler(number, frame)
-
-    before = {}
-    with suppress(ValueError):  # not the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) != signal.SIG_IGN:  # such as a shell's background job
-                before[number] = signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run_here(pipeline: beam.Pipeline) -> None:

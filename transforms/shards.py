@@ -24,6 +24,7 @@ from labelmill.errors import CorpusReadError
 from labelmill.gold import GoldTable, gold_by_role, read_gold
 from labelmill.job import PreparedJob
 from labelmill.launcher import end_with
+from labelmill.retention import deleted_meanwhile
 from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
 from labelmill.shardwork import stored_table, votes_of_shard, with_gold
@@ -264,7 +265,10 @@ class _LabelShardFn(_ShardFn):
         table = self._task.table
         assistant = None if assist is None else self._assistant(assist, votes.shard)
         labeler = self._labeler.get(fit, table)
-        data = self.store().get(votes.votes.path)
+        try:
+            data = self.store().get(votes.votes.path)
+        except FileNotFoundError as error:
+            raise deleted_meanwhile(self.store(), votes.votes.path) from error
         gold = self.gold_table()
         for batch in TableFile(data, votes.votes.path).batches(1 << 16):
             voted = with_gold(batch, gold)
