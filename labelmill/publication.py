@@ -33,6 +33,7 @@ class RunInfo:
         started: ISO 8601 time in UTC.
         runner: The Beam runner.
         labelmill: Version of the code.
+        version: Number of the version to be published.
         parent: Number of the version that the plan was made against, None for the first.
         parent_digest: Its content digest.
         inputs_digest: Digest of all that determines the result.
@@ -44,6 +45,7 @@ class RunInfo:
     started: str
     runner: str
     labelmill: str
+    version: int
     parent: int | None
     parent_digest: str | None
     inputs_digest: str
@@ -188,7 +190,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     manifest = commit(
         store,
         Manifest(
-            version=(run.parent or 0) + 1,
+            version=run.version,
             parent=run.parent,
             parent_digest=run.parent_digest,
             name=task.job.name,

@@ -175,8 +175,8 @@ def _kept_manifest(store: Store, number: int) -> Manifest:
         return read_manifest(store, number)
     except CorruptFileError as error:
         raise CorruptFileError(
-            f"{error}; version {number} would be kept and its files are not known, so nothing is "
-            "deleted. Publish a new version and keep fewer."
+            f"{error} Nothing is deleted: version {number} would be kept, and its files are not "
+            "known."
         ) from error
 
 

@@ -27,7 +27,7 @@ from labelmill.publication import RunInfo, RunOutcome
 from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
 from labelmill.submission import Submission, count_stored, read_outcome, store_submission
-from labelmill.versions import run_path
+from labelmill.versions import next_version, run_path
 from pipelines.assisting import store_assist_sample
 from pipelines.beamerrors import own_error, without_beam
 from pipelines.beamoutput import diverted_output, quiet_beam
@@ -153,6 +153,7 @@ def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[R
         started=started.isoformat(timespec="seconds"),
         runner=choice.runner,
         labelmill=labelmill_version(),
+        version=next_version(store),
         parent=None if plan.parent is None else plan.parent.version,
         parent_digest=None if plan.parent is None else plan.parent.digest,
         inputs_digest=plan.inputs_digest,

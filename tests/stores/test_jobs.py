@@ -63,7 +63,7 @@ def test_no_credential_is_stored_or_printed(printed, spread):
 def test_no_credential_is_in_the_job_graph_or_its_options(tmp_path, spread):
     spec, folder = load_job(write_job(tmp_path, spread), [])
     plan = make_plan(spec, folder)
-    run_info = RunInfo("r", "2026-01-01", "local", "0", None, None, plan.inputs_digest)
+    run_info = RunInfo("r", "2026-01-01", "local", "0", 1, None, None, plan.inputs_digest)
     pipeline = Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     shards = plan.corpus.shards
     build_graph(pipeline, GraphInputs(shards, plan.task, plan.prepared, run_info, 1))
