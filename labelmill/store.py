@@ -29,6 +29,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from labelmill.errors import AlreadyExistsError, CorruptFileError, StoreError
+from labelmill.uris import checked_uri, without_credentials
 
 RETRY_DELAYS = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between the attempts of one operation, each shortened by up to half at random."""
@@ -127,7 +128,8 @@ class Store:
             storage_options: Passed to the fsspec file system, credentials for example.
 
         Raises:
-            StoreError: The URI is empty or chained, or no installed package serves it.
+            StoreError: The URI is empty, chained or holds credentials, or no installed package
+                serves it.
         """
         return cls(_normalise(os.fspath(uri)), dict(storage_options or {}))
 
@@ -335,7 +337,8 @@ class Store:
             try:
                 fs, root = url_to_fs(self.uri, **{**self.storage_options, **fresh})
             except Exception as error:
-                raise StoreError(f"cannot open {self.uri}: {error}") from error
+                reason = without_credentials(str(error))
+                raise StoreError(f"cannot open {self.uri}: {reason}") from error
             self._opened.setdefault(pid, (fs, fs._strip_protocol(root).rstrip("/")))
         return self._opened[pid]
 
@@ -383,6 +386,7 @@ class Store:
         else:
             advice = f"; gave up after {len(RETRY_DELAYS) + 1} attempts" * _may_pass(error)
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        what = without_credentials(what)
         return StoreError(f"cannot {verb} {self._location(path)}: {what}{advice}")
 
     def _location(self, path: str) -> str:
@@ -411,6 +415,10 @@ class _MemoryHandler(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow
 def _normalise(uri: str) -> str:
     if not uri:
         raise StoreError("the URI of the store is empty; name a folder or a bucket")
+    try:
+        checked_uri(uri)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
     if "::" in uri:
         raise StoreError(f"{uri!r} chains file systems, which cannot promise create-only writes")
     protocol, rest = split_protocol(uri)

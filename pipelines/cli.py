@@ -25,6 +25,7 @@ from rich.console import Console
 from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobfile import load_job
 from labelmill.jobspec import json_schema
+from labelmill.uris import without_credentials
 from pipelines.cli_engines import COMMANDS as ENGINE_COMMANDS
 from pipelines.cli_parts import consoles, drop_output, job_options
 from pipelines.cli_teach import COMMANDS as TEACH_COMMANDS
@@ -362,7 +363,8 @@ def _bug(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     click.echo(
-        f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
+        f"error: {type(error).__name__}: {without_credentials(str(error))} (a bug in labelmill; "
+        "--debug shows where)",
         err=True,
     )
     return 1
