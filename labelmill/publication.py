@@ -14,7 +14,7 @@ from labelmill.gates import check_gates, refused
 from labelmill.gates_result import Candidate
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
-from labelmill.retention import keep_young
+from labelmill.retention import DELETED, keep_young
 from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
 from labelmill.store import Store
@@ -143,6 +143,8 @@ def publish(publication: Publication, store: Store) -> RunOutcome:
         outcome = _publish(publication, store)
     except ConcurrentRefreshError as error:
         outcome = RunOutcome(run.id, "conflict", None, str(error))
+    except FileNotFoundError as error:
+        outcome = RunOutcome(run.id, "failed", None, f"{error.filename} {DELETED}")
     except LabelmillError as error:
         outcome = RunOutcome(run.id, "failed", None, str(error))
     store.put(run_path(run.id), outcome.to_json().encode())

@@ -36,6 +36,8 @@ FOLDERS = (
 MIN_AGE = datetime.timedelta(days=1)
 """Guard time unless told otherwise: longer than any run."""
 
+DELETED = "was deleted while this run was under way, by a clean-up perhaps; run again"
+
 _THREADS = 8
 
 
@@ -148,6 +150,7 @@ def keep_young(store: Store, files: Iterable[FileEntry], parent: Manifest | None
 
     Raises:
         StoreError: A clean-up was faster and has deleted one of them.
+        FileNotFoundError: It did so just now.
     """
     safe = set() if parent is None else {file.path for file in parent.files}
     others = [file for file in files if file.path not in safe]
@@ -164,10 +167,7 @@ def keep_young(store: Store, files: Iterable[FileEntry], parent: Manifest | None
 
 def deleted_meanwhile(store: Store, path: str) -> StoreError:
     """Return the error of a run that misses a file which it had stored, or found stored."""
-    return StoreError(
-        f"{store.uri}/{path} was deleted while this run was under way, by a clean-up perhaps; "
-        "run again"
-    )
+    return StoreError(f"{store.uri}/{path} {DELETED}")
 
 
 def _kept_manifest(store: Store, number: int) -> Manifest:

@@ -19,6 +19,8 @@ from labelmill.gold import read_gold
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
 from labelmill.manifest import Manifest
+from labelmill.modelversion import MODEL_VERSION
+from labelmill.outcomes import quarantined
 from labelmill.readers.listing import Listing
 from labelmill.shard import Shard
 from labelmill.shardtask import LAYOUT, ShardTask, limited_votes, may_reuse
@@ -29,8 +31,6 @@ from labelmill.votes import LFTable
 from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.sampling import Sample, take_sample
 from pipelines.work import Work, work_of
-from transforms.fit import quarantined
-from transforms.modelversion import MODEL_VERSION
 
 SECONDS_PER_ROW = 3e-6
 """What a record costs besides its functions."""

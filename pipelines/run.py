@@ -28,7 +28,6 @@ from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
 from labelmill.submission import Submission, count_stored, read_outcome, store_submission
 from labelmill.versions import next_version, run_path
-from pipelines.assisting import store_assist_sample
 from pipelines.beamerrors import own_error, without_beam
 from pipelines.beamoutput import diverted_output, quiet_beam
 from pipelines.graph import GraphInputs, build_graph
@@ -208,6 +207,8 @@ def _execute(
         progress.touch()
         task = plan.task
         if plan.job.assist is not None:
+            from pipelines.assisting import store_assist_sample  # noqa: PLC0415  most need it not
+
             task = replace(task, assist=store_assist_sample(plan))
         run = replace(run, files=_store_inputs(store, plan))
         if choice.is_local:

@@ -80,19 +80,26 @@ def check_cleanups(folder, days, seed, said):
 
 @pytest.mark.slow
 def test_cleanups_beside_refreshes_delete_nothing_that_a_version_names(tmp_path):
-    check_cleanups(tmp_path, 12, 4, (tmp_path / "printed").read_text)
+    check_cleanups(tmp_path, 6, 4, (tmp_path / "printed").read_text)
 
 
 VANISHING = """
+import time
 from pathlib import Path
 
 from labelmill import labeling_function
 
+shards = []
+
 
 @labeling_function(batch=True)
 def deletes(batch):
-    if batch["id"][0].as_py() >= "m00200":
-        for path in Path({votes!r}).glob("*"):
+    if batch.num_rows == 100:  # a whole shard, not a slice of the plan's sample
+        shards.append(batch["id"][0])
+    if len(shards) == 3:
+        while len(votes := list(Path({votes!r}).glob("[!.]*"))) < 2:
+            time.sleep(0.01)
+        for path in votes:
             path.unlink()
     return [None] * batch.num_rows
 """
