@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from labelmill.apply import FunctionSet
 from labelmill.corpus import Corpus
-from labelmill.earlier import find_earlier
+from labelmill.earlier import by_usual_end, find_earlier
 from labelmill.errors import JobSpecError
 from labelmill.functionkeys import function_keys
 from labelmill.gold import read_gold
@@ -227,7 +227,9 @@ def _with_stored(
     current = {f.shard or "": f.path for f in parent.files_of("votes")} if parent else {}
     task = replace(task, renamed=_renamed(task, corpus, stored, current))
     missing = [s for s in corpus.shards if task.current_votes_path(s) not in stored]
-    return replace(task, earlier=find_earlier(task, missing, stored, current))
+    earlier = find_earlier(task, missing, stored, current)
+    end, others = by_usual_end(task, missing, earlier)
+    return replace(task, earlier_end=end, earlier=others)
 
 
 def _renamed(
