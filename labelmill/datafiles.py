@@ -21,6 +21,7 @@ from labelmill.errors import LabelingFunctionError
 from labelmill.filecache import CHANGED, FILE_CACHE, RESOURCES, Declared, prefix
 from labelmill.store import Store
 from labelmill.textfiles import DECOMPRESS, LOADERS, decoded
+from labelmill.uris import checked_uri
 
 T = TypeVar("T")
 
@@ -171,6 +172,10 @@ def data_file(path: str | os.PathLike[str]) -> DataFile:
     text = os.fspath(path)
     if not text:
         raise LabelingFunctionError("the path of a data file is empty; name a file or a URL")
+    try:
+        checked_uri(text)
+    except ValueError as error:
+        raise LabelingFunctionError(str(error)) from None
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     if "://" in text or "::" in text:

@@ -48,6 +48,31 @@ def find_earlier(
     return found
 
 
+def by_usual_end(
+    task: ShardTask, shards: Iterable[Shard], earlier: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Return how most names of earlier votes end, and by shard those that are otherwise.
+
+    Names begin as the shard tells, and mostly end alike: so little of them travels to workers.
+
+    Args:
+        task: What all shards share.
+        shards: Shards whose votes have to be made.
+        earlier: By shard, names of votes that may serve.
+    """
+    wanted = list(shards)
+    ends = {
+        shard.id: earlier[shard.id].removeprefix(task.earlier_prefix(shard))
+        for shard in wanted
+        if shard.id in earlier
+    }
+    if not ends:
+        return "", {}
+    usual = min(Counter(ends.values()).items(), key=lambda item: (-item[1], item[0]))[0]
+    others = {s.id: earlier.get(s.id, "") for s in wanted if ends.get(s.id) != usual}
+    return usual, others
+
+
 def functions_of(path: str) -> tuple[str, bool]:
     """Return what votes with the same functions have in common, and whether some may be lacking."""
     digest = path.split("-", 2)[2][:FUNCTIONS_DIGITS]

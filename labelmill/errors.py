@@ -49,6 +49,10 @@ class CorruptFileError(LabelmillError, ValueError):
     """A stored file does not hold what its manifest or its own checksum says."""
 
 
+class NewerFormatError(CorruptFileError):
+    """A stored file was written by a newer labelmill."""
+
+
 class RecordsDifferError(LabelmillError):
     """A shard no longer has the records that its stored votes are of."""
 

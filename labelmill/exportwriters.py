@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from labelmill.errors import JobSpecError, StoreError
+from labelmill.uris import checked_uri, without_credentials
 
 Format = Literal["parquet", "jsonl", "csv", "tfrecord"]
 
@@ -171,9 +172,10 @@ def writing(target: str, kind: Format, schema: pa.Schema) -> Iterator[Writer]:
         StoreError: The target cannot be written.
     """
     try:
-        fs, key = fsspec.core.url_to_fs(target)
+        fs, key = fsspec.core.url_to_fs(checked_uri(target))
     except (ImportError, ValueError) as error:
-        raise StoreError(f"cannot write {target}: {error}") from error
+        shown = without_credentials(target)
+        raise StoreError(f"cannot write {shown}: {error}") from error
     folder = None
     if isinstance(fs, LocalFileSystem):  # beside its target, so that moving it there is one step
         folder = Path(key).parent

@@ -21,6 +21,7 @@ from fsspec.core import url_to_fs
 
 from labelmill.errors import LabelingFunctionError, StoreError
 from labelmill.store import Store
+from labelmill.uris import without_credentials
 
 if TYPE_CHECKING:
     from labelmill.datafiles import DataFile
@@ -195,7 +196,7 @@ def _reason(file: DataFile, error: Exception) -> str:
         return f"{file} is a folder; name a file"
     detail = ""
     with suppress(Exception):
-        detail = f": {error}".replace(file.path, str(file))
+        detail = without_credentials(f": {error}".replace(file.path, str(file)))
     return f"{file} cannot be read: {type(error).__name__}{detail}"
 
 

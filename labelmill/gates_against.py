@@ -38,14 +38,14 @@ def gates_against(parent: Manifest, job: JobSpec, candidate: Candidate) -> Itera
         gates.max_coverage_loss,
         f"functions vote on {covered:.1%} of the records, on {covered_before:.1%} in",
     )
-    if list(parent.class_names) == list(job.labels):
-        shift = jensen_shannon(before["class_counts"], counts["class_counts"])
-        yield gate(
-            "label_shift",
-            shift,
-            gates.max_label_shift,
-            f"the labels' distribution moved by {shift:.3f} bits (Jensen-Shannon) against",
-        )
+    shift = _label_shift(parent, job, candidate)
+    others = "" if set(parent.class_names) == set(job.labels) else ", with other classes,"
+    yield gate(
+        "label_shift",
+        shift,
+        gates.max_label_shift,
+        f"the labels' distribution moved by {shift:.3f} bits (Jensen-Shannon){others} against",
+    )
     moved = _vote_shifts(parent, candidate)
     worst = max(moved, key=moved.__getitem__, default="")
     shift = moved.get(worst, 0.0)
@@ -73,6 +73,14 @@ def gates_against(parent: Manifest, job: JobSpec, candidate: Candidate) -> Itera
         float(gates.allow_fallback),
         f"the label model cannot be trusted ({fallback}), other than in",
     )
+
+
+def _label_shift(parent: Manifest, job: JobSpec, candidate: Candidate) -> float:
+    """Return how far the labels' distribution moved, classes told by their names."""
+    before = dict(zip(parent.class_names, parent.counts["class_counts"], strict=True))
+    now = dict(zip(job.labels, candidate.counts["class_counts"], strict=True))
+    names = sorted({*before, *now})
+    return jensen_shannon([before.get(n, 0) for n in names], [now.get(n, 0) for n in names])
 
 
 def _vote_shifts(parent: Manifest, candidate: Candidate) -> dict[str, float]:

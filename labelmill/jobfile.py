@@ -17,6 +17,7 @@ from labelmill.jobspec import JobSpec
 from labelmill.lfspec import FUNCTION_KINDS, PART_KINDS, CompareSpec, resolved_entry
 from labelmill.paths import resolve_uri
 from labelmill.suggestion import did_you_mean
+from labelmill.uris import without_credentials
 
 
 def load_job(path: str | Path, overrides: Sequence[str] = ()) -> tuple[JobSpec, Path]:
@@ -167,7 +168,7 @@ def _problem(
     for key, override in overrides.items():
         common = min(len(key), len(location))
         if common and key[:common] == tuple(str(part) for part in location[:common]):
-            at = override
+            at = without_credentials(override)
     if item["type"] in ("extra_forbidden", "invalid_key"):
         parents = location[: -1 if item["type"] == "extra_forbidden" else -2]
         return f"{at}: {_unknown_key(str(location[len(parents)]), parents)}"

@@ -6,16 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from labelmill.lfspec import LFEntry
 from labelmill.section import Section, Text, not_boolean
+from labelmill.uris import checked_uri
 
 
 def _are_uris(value: object) -> object:
     uris = value if isinstance(value, list) else [value]
     if not uris or not all(isinstance(uri, str) and uri for uri in uris):
         raise ValueError(f"must be a path or URL, or a list of them, got {value!r:.80}")
+    for uri in uris:
+        checked_uri(str(uri))
     return value
 
 
@@ -65,7 +68,7 @@ class GoldSpec(Section):
     """Hand labels, in two roles that never mix: `fit` informs the model, the rest only scores."""
 
     column: str = Field(description="Column with class names or indices; null where unknown.")
-    uri: str | None = Field(
+    uri: Annotated[str, AfterValidator(checked_uri)] | None = Field(
         None, description="File with gold joined by id; without it, `column` is in the corpus."
     )
     id: str = Field("id", description="Id column of the gold file.")
@@ -100,7 +103,9 @@ class GoldSpec(Section):
 class OutputSpec(Section):
     """Where versions are published."""
 
-    uri: Text = Field(description="Folder or bucket prefix; any fsspec URL.")
+    uri: Annotated[Text, AfterValidator(checked_uri)] = Field(
+        description="Folder or bucket prefix; any fsspec URL."
+    )
 
 
 ModelName = Literal[

@@ -139,7 +139,7 @@ def same_functions(task: ShardTask, names: Sequence[str], keys: Sequence[str]) -
 
 def _letters(entry: Mapping[str, Any] | None, store: Store) -> pa.Table:
     if entry is None:
-        return DEAD_LETTERS.empty_table()
+        return pa.Table.from_batches([], DEAD_LETTERS)  # empty_table() imports pandas
     stored = FileEntry(**entry)
     store.verify(stored.stored_file)
     batches = TableFile(store.get(stored.path), stored.path).batches()

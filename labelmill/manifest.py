@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from labelmill.errors import CorruptFileError
+from labelmill.errors import CorruptFileError, NewerFormatError
 from labelmill.store import StoredFile, is_relative_path
 
 FORMAT_VERSION = 2
@@ -187,7 +187,7 @@ class Manifest:
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise CorruptFileError(f"{source} is not a manifest: {_reason(error)}") from error
         if newer:
-            raise CorruptFileError(
+            raise NewerFormatError(
                 f"{source} has format {document['format_version']}, written by a newer labelmill; "
                 f"this one reads up to format {FORMAT_VERSION}. Upgrade labelmill."
             )

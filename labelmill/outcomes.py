@@ -130,6 +130,13 @@ class Outcomes:
         return quantile_of(self.times[lf], quantile)
 
 
+def quarantined(outcomes: Outcomes, max_fault_rate: float) -> tuple[int, ...]:
+    """Return the functions that failed (fault or invalid) on more than the allowed share."""
+    limit = max_fault_rate * outcomes.rows
+    failures = map(sum, zip(outcomes.faults, outcomes.invalid, strict=True))
+    return tuple(n for n, failed in enumerate(failures) if failed > limit)
+
+
 def quantile_of(times: Times, quantile: float) -> float | None:
     """Return a quantile, in seconds, of a sketch; None of an empty one."""
     if not times:

@@ -14,7 +14,7 @@ from labelmill.gates import check_gates, refused
 from labelmill.gates_result import Candidate
 from labelmill.jobspec import spec_content
 from labelmill.manifest import FileEntry, Manifest
-from labelmill.retention import keep_young
+from labelmill.retention import DELETED, keep_young
 from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
 from labelmill.store import Store
@@ -33,6 +33,7 @@ class RunInfo:
         started: ISO 8601 time in UTC.
         runner: The Beam runner.
         labelmill: Version of the code.
+        version: Number of the version to be published.
         parent: Number of the version that the plan was made against, None for the first.
         parent_digest: Its content digest.
         inputs_digest: Digest of all that determines the result.
@@ -44,6 +45,7 @@ class RunInfo:
     started: str
     runner: str
     labelmill: str
+    version: int
     parent: int | None
     parent_digest: str | None
     inputs_digest: str
@@ -141,6 +143,8 @@ def publish(publication: Publication, store: Store) -> RunOutcome:
         outcome = _publish(publication, store)
     except ConcurrentRefreshError as error:
         outcome = RunOutcome(run.id, "conflict", None, str(error))
+    except FileNotFoundError as error:
+        outcome = RunOutcome(run.id, "failed", None, f"{error.filename} {DELETED}")
     except LabelmillError as error:
         outcome = RunOutcome(run.id, "failed", None, str(error))
     store.put(run_path(run.id), outcome.to_json().encode())
@@ -188,7 +192,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     manifest = commit(
         store,
         Manifest(
-            version=(run.parent or 0) + 1,
+            version=run.version,
             parent=run.parent,
             parent_digest=run.parent_digest,
             name=task.job.name,

@@ -15,8 +15,9 @@ from typing import Any
 
 from labelmill.errors import CorruptFileError, JobSpecError, StoreError, VersionNotFoundError
 from labelmill.manifest import FileEntry, Manifest
-from labelmill.store import ListedFile, Store
+from labelmill.store import PROBE_PREFIX, ListedFile, Store
 from labelmill.versions import (
+    OWN_FOLDER,
     RUNS_FOLDER,
     SUBMISSIONS_FOLDER,
     list_versions,
@@ -34,6 +35,8 @@ FOLDERS = (
 
 MIN_AGE = datetime.timedelta(days=1)
 """Guard time unless told otherwise: longer than any run."""
+
+DELETED = "was deleted while this run was under way, by a clean-up perhaps; run again"
 
 _THREADS = 8
 
@@ -147,6 +150,7 @@ def keep_young(store: Store, files: Iterable[FileEntry], parent: Manifest | None
 
     Raises:
         StoreError: A clean-up was faster and has deleted one of them.
+        FileNotFoundError: It did so just now.
     """
     safe = set() if parent is None else {file.path for file in parent.files}
     others = [file for file in files if file.path not in safe]
@@ -156,12 +160,14 @@ def keep_young(store: Store, files: Iterable[FileEntry], parent: Manifest | None
     for entry in others:
         listed = there.get(entry.path)
         if listed is None:
-            raise StoreError(
-                f"{store.uri}/{entry.path} was deleted while this run was under way, by a clean-up "
-                "perhaps; run again"
-            )
+            raise deleted_meanwhile(store, entry.path)
         if listed.modified is None or listed.modified < limit:
             store.put(entry.path, store.get(entry.path))
+
+
+def deleted_meanwhile(store: Store, path: str) -> StoreError:
+    """Return the error of a run that misses a file which it had stored, or found stored."""
+    return StoreError(f"{store.uri}/{path} {DELETED}")
 
 
 def _kept_manifest(store: Store, number: int) -> Manifest:
@@ -169,8 +175,8 @@ def _kept_manifest(store: Store, number: int) -> Manifest:
         return read_manifest(store, number)
     except CorruptFileError as error:
         raise CorruptFileError(
-            f"{error}; version {number} would be kept and its files are not known, so nothing is "
-            "deleted. Publish a new version and keep fewer."
+            f"{error} Nothing is deleted: version {number} would be kept, and its files are not "
+            "known."
         ) from error
 
 
@@ -181,10 +187,9 @@ def _unnamed(store: Store, named: set[str], manifests: list[Manifest]) -> Iterat
             continue  # that format does not name them
         yield from (file for file in store.list_files(folder) if file.path not in named)
     oldest = str(manifests[0].run.get("id"))
-    for folder, first in (
-        (RUNS_FOLDER, run_path(oldest)),
-        (SUBMISSIONS_FOLDER, submission_path(oldest)),
-    ):
-        for file in store.list_files(folder):
-            if file.path not in named and file.path < first:  # ids start with the time
-                yield file
+    of_runs = {RUNS_FOLDER: run_path(oldest), SUBMISSIONS_FOLDER: submission_path(oldest)}
+    for file in store.list_files(OWN_FOLDER):
+        first = of_runs.get(file.path.rpartition("/")[0], "")
+        is_left = file.is_temporary or file.path.startswith(PROBE_PREFIX)
+        if file.path not in named and (file.path < first or is_left):  # ids start with the time
+            yield file

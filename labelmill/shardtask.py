@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -39,8 +39,10 @@ class ShardTask:
         check_ids: Whether ids that occur twice are looked for.
         budget_share: Part of the budgets of functions that cost money for each shard.
         assist: In the store, the sample that the assisting classifier is trained on.
-        renamed: Votes that the current version has under another name than their usual one.
-        earlier: By shard, votes of an earlier run over the same records, some of which may serve.
+        renamed: Votes that are stored under another name than their usual one.
+        earlier_end: How names of votes of an earlier run over the same records end, some of which
+            may serve; empty without any.
+        earlier: By shard, such votes whose name ends otherwise; empty text where there are none.
         progress_path: In a local run, the file that rows done are appended to. It is there as
             long as the run goes on.
         launcher: Number of the process that launched a local run.
@@ -57,6 +59,7 @@ class ShardTask:
     budget_share: float = 1.0
     assist: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    earlier_end: str = ""
     earlier: Mapping[str, str] = field(default_factory=dict)
     progress_path: str | None = None
     launcher: int = 0
@@ -83,6 +86,12 @@ class ShardTask:
     def votes_digest(self, shard: Shard) -> str:
         """Return the digest of all that determines the votes of `shard`."""
         return f"{self._records_digest(shard)}-{self._functions_digest}"
+
+    def earlier_votes(self, shard: Shard) -> str | None:
+        """Return the name of votes of an earlier run on the records of `shard`, if there are."""
+        if shard.id in self.earlier:
+            return self.earlier[shard.id] or None
+        return self.earlier_prefix(shard) + self.earlier_end if self.earlier_end else None
 
     def earlier_prefix(self, shard: Shard) -> str:
         """Return how names of votes on the records of `shard` begin, whatever the functions."""
@@ -131,6 +140,18 @@ class ShardTask:
 def may_reuse(path: str, limits: LimitsSpec) -> bool:
     """Return whether stored votes with this name are still what a run would make."""
     return RETRY not in path and (LIMIT not in path or _limited(limits) in path)
+
+
+def limited_votes(stored: Iterable[str], limits: LimitsSpec) -> dict[str, str]:
+    """Return, by their usual name, votes that lack some for want of time, before this limit.
+
+    Args:
+        stored: Names in the data set.
+        limits: The limits of a run, which would wait as long and miss them again.
+    """
+    mark = _limited(limits)
+    found = sorted((path for path in stored if mark in path), reverse=True)
+    return {f"{path.partition(mark)[0]}.parquet": path for path in found}
 
 
 def _limited(limits: LimitsSpec) -> str:

@@ -74,7 +74,7 @@ def votes_of_shard(
             return _stored_votes(task.current_votes_path(shard), shard, store)
         except (FileNotFoundError, CorruptFileError):
             pass  # not there, or broken: compute it
-        earlier = task.earlier.get(shard.id)
+        earlier = task.earlier_votes(shard)
         kept = None if earlier is None else read_kept(earlier, task, store)
     try:
         tally = vote(shard, task, functions, kept)

@@ -82,20 +82,23 @@ def _definitions_in(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def _function_definition(tree: ast.Module, code: CodeType) -> Definition | None:
-    found: list[Definition] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Lambda):
-            if code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
-                found.append(node)
-        elif (
-            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            and node.name == code.co_name
-            and min(d.lineno for d in (node, *node.decorator_list)) == code.co_firstlineno
-        ):
-            found.append(node)
+    found = _functions_in(tree).get((code.co_name, code.co_firstlineno), [])
     if len(found) <= 1:
         return found[0] if found else None
     return _innermost(found, code)
+
+
+@lru_cache(maxsize=32)
+def _functions_in(tree: ast.Module) -> dict[tuple[str, int], list[Definition]]:
+    """Return the functions of a module by name and first line, as their code objects say them."""
+    found: dict[tuple[str, int], list[Definition]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda):
+            found.setdefault(("<lambda>", node.lineno), []).append(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            line = min(d.lineno for d in (node, *node.decorator_list))
+            found.setdefault((node.name, line), []).append(node)
+    return found
 
 
 def _innermost(found: list[Definition], code: CodeType) -> Definition | None:

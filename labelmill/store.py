@@ -29,12 +29,16 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from labelmill.errors import AlreadyExistsError, CorruptFileError, StoreError
+from labelmill.uris import checked_uri, without_credentials
 
 RETRY_DELAYS = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between the attempts of one operation, each shortened by up to half at random."""
 
 TEMPORARY_PREFIX = ".tmp-"
 """How the names of unfinished local files begin; such files are never listed."""
+
+PROBE_PREFIX = "_labelmill/probe-"
+"""How the names of objects begin that `Store.check_create_only` makes and deletes again."""
 
 # Retried is every other error: the clients raise botocore, aiohttp and HTTP errors of their own
 # besides OSError, and with few exceptions those mean an unreachable or busy store.
@@ -124,7 +128,8 @@ class Store:
             storage_options: Passed to the fsspec file system, credentials for example.
 
         Raises:
-            StoreError: The URI is empty or chained, or no installed package serves it.
+            StoreError: The URI is empty, chained or holds credentials, or no installed package
+                serves it.
         """
         return cls(_normalise(os.fspath(uri)), dict(storage_options or {}))
 
@@ -300,7 +305,7 @@ class Store:
         two_steps = not fs.async_impl and type(fs).pipe_file is fsspec.AbstractFileSystem.pipe_file
         if two_steps and not isinstance(fs, LocalFileSystem):
             raise StoreError(refusal % "looks for an object and writes it in two steps")
-        probe = f"_labelmill/probe-{secrets.token_hex(16)}"
+        probe = f"{PROBE_PREFIX}{secrets.token_hex(16)}"
         try:
             self.create(probe, b"first")
             for _ in range(3):  # any other error may be a lost connection, which proves nothing
@@ -332,7 +337,8 @@ class Store:
             try:
                 fs, root = url_to_fs(self.uri, **{**self.storage_options, **fresh})
             except Exception as error:
-                raise StoreError(f"cannot open {self.uri}: {error}") from error
+                reason = without_credentials(str(error))
+                raise StoreError(f"cannot open {self.uri}: {reason}") from error
             self._opened.setdefault(pid, (fs, fs._strip_protocol(root).rstrip("/")))
         return self._opened[pid]
 
@@ -380,6 +386,7 @@ class Store:
         else:
             advice = f"; gave up after {len(RETRY_DELAYS) + 1} attempts" * _may_pass(error)
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        what = without_credentials(what)
         return StoreError(f"cannot {verb} {self._location(path)}: {what}{advice}")
 
     def _location(self, path: str) -> str:
@@ -408,6 +415,10 @@ class _MemoryHandler(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow
 def _normalise(uri: str) -> str:
     if not uri:
         raise StoreError("the URI of the store is empty; name a folder or a bucket")
+    try:
+        checked_uri(uri)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
     if "::" in uri:
         raise StoreError(f"{uri!r} chains file systems, which cannot promise create-only writes")
     protocol, rest = split_protocol(uri)

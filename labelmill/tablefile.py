@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelmill.errors import CorruptFileError
+from labelmill.errors import CorruptFileError, NewerFormatError
 
 FORMAT_VERSION = 1
 """The format of a table file that this code writes, and the newest that it reads."""
@@ -150,7 +150,7 @@ class TableFile:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptFileError(f"{name}: not a table that labelmill wrote: {error}") from error
         if version > FORMAT_VERSION:
-            raise CorruptFileError(
+            raise NewerFormatError(
                 f"{name} has format {version}, written by a newer labelmill; this one reads up to "
                 f"format {FORMAT_VERSION}. Upgrade labelmill."
             )

@@ -15,16 +15,18 @@ from labelmill.errors import (
     AlreadyExistsError,
     ConcurrentRefreshError,
     CorruptFileError,
+    NewerFormatError,
     StoreError,
     VersionNotFoundError,
 )
 from labelmill.manifest import FileEntry, Manifest
 from labelmill.store import Store
 
-VERSIONS_FOLDER = "_labelmill/versions"
-CURRENT_PATH = "_labelmill/current.json"
-RUNS_FOLDER = "_labelmill/runs"
-SUBMISSIONS_FOLDER = "_labelmill/submissions"
+OWN_FOLDER = "_labelmill"
+VERSIONS_FOLDER = f"{OWN_FOLDER}/versions"
+CURRENT_PATH = f"{OWN_FOLDER}/current.json"
+RUNS_FOLDER = f"{OWN_FOLDER}/runs"
+SUBMISSIONS_FOLDER = f"{OWN_FOLDER}/submissions"
 
 _MANIFEST_NAME = re.compile(rf"{VERSIONS_FOLDER}/(\d{{8,}})\.json")
 _VERIFY_THREADS = 4  # each holds one whole file
@@ -88,10 +90,28 @@ def read_manifest(store: Store, version: int | None = None) -> Manifest:
         raise VersionNotFoundError(
             f"{store.uri} has no version {number}; there {_those_there(store)}"
         ) from error
-    manifest = Manifest.from_bytes(data, source=f"{store.uri}/{path}")
-    if manifest.version != number:
-        raise CorruptFileError(f"{store.uri}/{path} is the manifest of {manifest.version}")
+    try:
+        manifest = Manifest.from_bytes(data, source=f"{store.uri}/{path}")
+        if manifest.version != number:
+            raise CorruptFileError(f"{store.uri}/{path} is the manifest of {manifest.version}")
+    except NewerFormatError:
+        raise
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{error}. {_way_on(store, number)}") from error
     return manifest
+
+
+def next_version(store: Store) -> int:
+    """Return the number of the version to be published next.
+
+    It is one that no version ever had: where manifests were deleted by hand, the hint knows.
+    """
+    try:
+        hinted = json.loads(store.get(CURRENT_PATH))["version"]
+    except (FileNotFoundError, ValueError, TypeError, LookupError):
+        hinted = 0  # nobody relies on it
+    latest = latest_version(store) or 0
+    return max(latest, hinted if type(hinted) is int else 0) + 1
 
 
 def commit(store: Store, manifest: Manifest) -> Manifest:
@@ -102,19 +122,20 @@ def commit(store: Store, manifest: Manifest) -> Manifest:
 
     Args:
         store: The data set.
-        manifest: The version; its number is its parent's plus one.
+        manifest: The version; its number is its parent's plus one, or higher where versions after
+            the parent were deleted by hand.
 
     Returns:
         The manifest that is published: the given one, or its earlier replay.
 
     Raises:
-        ValueError: The number does not follow the parent's.
+        ValueError: The number is not above the parent's.
         ConcurrentRefreshError: Another run published since this one was planned.
         VersionNotFoundError: The parent is not published.
         StoreError: The store is unreachable. Whether the version is published is then open, and
             repeating the commit settles it.
     """
-    if manifest.version != (manifest.parent or 0) + 1:
+    if manifest.version <= (manifest.parent or 0):
         raise ValueError(f"version {manifest.version} does not follow parent {manifest.parent}")
     latest = latest_version(store) or 0
     # Looked up first because clean-up deletes old manifests: their numbers are free in the store
@@ -122,7 +143,7 @@ def commit(store: Store, manifest: Manifest) -> Manifest:
     if latest >= manifest.version:
         committed = _own_replay(store, manifest)
     else:
-        _check_parent(store, manifest)
+        _check_parent(store, manifest, latest)
         committed = _create(store, manifest)
     if latest <= committed.version:
         _write_hint(store, committed)
@@ -180,7 +201,12 @@ def _own_replay(store: Store, manifest: Manifest) -> Manifest:
     )
 
 
-def _check_parent(store: Store, manifest: Manifest) -> None:
+def _check_parent(store: Store, manifest: Manifest, latest: int) -> None:
+    if latest > (manifest.parent or 0):  # published, or put back, since this run was planned
+        raise ConcurrentRefreshError(
+            f"{store.uri}: version {latest} is there, but this run was planned on version "
+            f"{manifest.parent}. Run again, stored votes are reused."
+        )
     if manifest.parent is None:
         return
     parent = read_manifest(store, manifest.parent)
@@ -195,6 +221,22 @@ def _write_hint(store: Store, manifest: Manifest) -> None:
     hint = json.dumps({"version": manifest.version, "digest": manifest.digest}, sort_keys=True)
     with contextlib.suppress(StoreError):  # the version is published without it
         store.put(CURRENT_PATH, hint.encode() + b"\n")
+
+
+def _way_on(store: Store, damaged: int) -> str:
+    """Return what to do about a damaged manifest."""
+    versions = list_versions(store)
+    if damaged != max(versions, default=damaged):
+        return (
+            "Put that file back from a copy, or delete it to give this version up; no other "
+            "version needs it."
+        )
+    earlier = [version for version in versions if version < damaged]
+    pin = f" Until then version {earlier[-1]} can be read by its number." if earlier else ""
+    return (
+        "Put that file back from a copy, or delete it and run again: what the version held is "
+        f"stored, and is published again under the next number.{pin}"
+    )
 
 
 def _those_there(store: Store) -> str:

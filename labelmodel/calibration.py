@@ -9,7 +9,6 @@ from math import log
 from typing import Protocol, Self
 
 import numpy as np
-from scipy.optimize import isotonic_regression, minimize_scalar
 
 from labelmodel.arrays import AnyArray, FloatArray, bin_sums, softmax
 from labelmodel.metrics import judged_rows, record_losses
@@ -80,6 +79,8 @@ class TemperatureScaling:
         VotesError
             Shapes that do not fit, gold out of range, or no known gold.
         """
+        from scipy.optimize import minimize_scalar  # noqa: PLC0415  takes half a second
+
         probs, truth, records = judged_rows(probabilities, gold, counts)
         logs = _logs(probs)
 
@@ -150,6 +151,8 @@ def _steps(
     scores: FloatArray, hit: FloatArray, weights: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Isotonic regression of hits on scores; equal scores are one point."""
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415  takes half a second
+
     thresholds, position = np.unique(scores, return_inverse=True)
     position = position.astype(np.int64)
     weight = bin_sums(position, weights, len(thresholds))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from labelmodel.answers import AnswerCounts
 from labelmodel.arrays import AnyArray, FloatArray, IntArray
@@ -178,6 +177,8 @@ def _collapse(answers: AnswerCounts) -> Check:
 
 def _label_switching(answers: AnswerCounts, class_names: Sequence[str]) -> Check:
     """Another order of the classes would agree better with majority vote."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  takes half a second
+
     agreement = to_float(answers.agreement) / answers.n_covered
     rows, columns = linear_sum_assignment(agreement, maximize=True)
     gain = float(agreement[rows, columns].sum() - np.trace(agreement))

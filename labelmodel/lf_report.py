@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv  # scipy.stats takes a second to import
 
 from labelmodel.answers import AnswerCounts, answer_counts
 from labelmodel.arrays import FloatArray, IndexArray, IntArray
@@ -150,7 +150,7 @@ def _share(
     tail = (1.0 - confidence) / 2.0
 
     placed = [np.full(of.shape, np.nan) for _ in range(3)]
-    ends = beta.ppf(tail, hits, misses), beta.ppf(1.0 - tail, hits, misses)
+    ends = betaincinv(hits, misses, tail), betaincinv(hits, misses, 1.0 - tail)
     for array, values in zip(placed, (value, *ends), strict=True):
         array[voted] = values
     return Share(*placed)

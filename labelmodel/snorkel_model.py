@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from labelmodel.arrays import FloatArray, softmax
 from labelmodel.blocks import sum_rows
@@ -251,6 +250,8 @@ def _align_classes(mu: FloatArray, balance: FloatArray) -> FloatArray:
     The moments do not tell such classes apart: any permutation of the columns of mu among them
     explains the votes as well.
     """
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  takes half a second
+
     right = mu.sum(axis=0) * balance
     aligned = mu.copy()
     rounded = np.round(balance, 3)

@@ -7,6 +7,12 @@ import re
 from labelmill import errors
 from labelmill.errors import LabelmillError
 
+WORKER_LOST = (
+    "a worker process ended before its work was done: it was killed, by the system perhaps for "
+    "want of memory; run again, what was stored is reused"
+)
+
+_CHANNEL_CLOSED = "Channel closed prematurely"  # what Beam says of a worker that is gone
 _OWN = re.compile(r"labelmill\.errors\.(\w+): (.*)")
 
 
@@ -30,6 +36,8 @@ def own_error(error: Exception) -> LabelmillError:
         cls = getattr(errors, name, LabelmillError)
         if isinstance(cls, type) and issubclass(cls, LabelmillError):
             return cls(message)
+    if _CHANNEL_CLOSED in text:
+        return LabelmillError(WORKER_LOST)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return LabelmillError(
         f"the pipeline failed: {lines[-1] if lines else type(error).__name__}; nothing was "

@@ -24,7 +24,8 @@ from rich.console import Console
 
 from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobfile import load_job
-from labelmill.jobspec import json_schema
+from labelmill.jobspec import JobSpec, json_schema
+from labelmill.uris import without_credentials
 from pipelines.cli_engines import COMMANDS as ENGINE_COMMANDS
 from pipelines.cli_parts import consoles, drop_output, job_options
 from pipelines.cli_teach import COMMANDS as TEACH_COMMANDS
@@ -110,7 +111,10 @@ def plan(
     from pipelines.screen import Screen
 
     out, err = consoles(as_json)
-    made, choice = _planned(job, overrides, full, runner, beam_flags, err, must_run=False)
+    spec, folder = load_job(job, overrides)
+    _check_flags([*spec.runner.options, *beam_flags])
+    made = _planned(spec, folder, full, err)
+    choice = _chosen(made, runner, beam_flags, must_run=False)
     projection = None if workers is None else project(made, choice.name, workers)
     if as_json:
         document = _plan_document(made, choice)
@@ -142,14 +146,15 @@ def run(
 
     Any Beam flag may follow, such as --direct_num_workers=2.
     """
-    from pipelines.progress import TerminalProgress
-    from pipelines.run import run_plan, submit_plan
     from pipelines.screen import Screen
 
     out, err = consoles(as_json)
-    made, choice = _planned(job, overrides, full, runner, beam_flags, err)
-    spec = made.job
+    spec, folder = load_job(job, overrides)
+    _check_flags([*spec.runner.options, *beam_flags])
+    made = _planned(spec, folder, full, err)
     screen = Screen(out)
+    if runner is not None:
+        _chosen(made, runner, beam_flags)  # an error, when there is no such runner
     if made.unchanged:
         assert made.parent is not None
         if as_json:
@@ -160,6 +165,10 @@ def run(
             "(--full computes it again)"
         )
         return
+    from pipelines.progress import TerminalProgress
+    from pipelines.run import run_plan, submit_plan  # Beam: a second, for which no-ops do not wait
+
+    choice = _chosen(made, runner, beam_flags)
     if not as_json:
         Screen(err).warnings(made.warnings)
     say = partial(err.print, style="dim", highlight=False)
@@ -251,34 +260,38 @@ for command in (*TEACH_COMMANDS, *ENGINE_COMMANDS, *VERSION_COMMANDS):
     cli.add_command(command)
 
 
-def _planned(
-    job: Path,
-    overrides: Sequence[str],
-    full: bool,
-    runner: str | None,
-    flags: Sequence[str],
-    err: Console,
-    must_run: bool = True,
-) -> tuple[Plan, RunnerChoice]:
-    from pipelines.beamflags import check_flags
+def _check_flags(flags: Sequence[str]) -> None:
+    """Check Beam flags, where there are any, before functions are tried on a sample."""
+    if flags:
+        from pipelines.beamflags import check_flags
+
+        check_flags(flags)
+
+
+def _planned(spec: JobSpec, folder: Path, full: bool, err: Console) -> Plan:
     from pipelines.plan import make_plan
     from pipelines.progress import notice
-    from pipelines.runners import choose_runner
 
-    spec, folder = load_job(job, overrides)
-    check_flags([*spec.runner.options, *flags])  # before functions are tried on a sample
     with redirect_stdout(sys.stderr):  # what functions print is no result of ours
         made = make_plan(spec, folder, full=full, trying=lambda: notice(err, TRYING))
     if made.functions is not None:
         click.echo(made.functions.printed(), nl=False, err=True)
-    choice = choose_runner(
+    return made
+
+
+def _chosen(
+    made: Plan, runner: str | None, flags: Sequence[str], must_run: bool = True
+) -> RunnerChoice:
+    from pipelines.runners import choose_runner
+
+    spec = made.job
+    return choose_runner(
         runner or spec.runner.name,
         [*spec.runner.options, *flags],
         projected_seconds=made.projected_work,
         n_shards=len(made.to_vote),
         must_run=must_run,
     )
-    return made, choice
 
 
 def _plan_document(made: Plan, choice: RunnerChoice) -> dict[str, Any]:
@@ -375,7 +388,8 @@ def _bug(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     click.echo(
-        f"error: {type(error).__name__}: {error} (a bug in labelmill; --debug shows where)",
+        f"error: {type(error).__name__}: {without_credentials(str(error))} (a bug in labelmill; "
+        "--debug shows where)",
         err=True,
     )
     return 1

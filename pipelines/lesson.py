@@ -20,6 +20,7 @@ from labelmill.gold import GoldTable, read_gold, with_balance
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec
 from labelmill.labeling import Matcher
+from labelmill.outcomes import quarantined
 from labelmill.records import ID
 from labelmill.suggestion import did_you_mean
 from labelmill.teach.classifier import TextClassifier
@@ -33,7 +34,6 @@ from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.lfs import concatenated
 from pipelines.mine import SAMPLE
 from pipelines.votedsample import vote_on_sample
-from transforms.fit import quarantined
 from transforms.fitting import model_of
 
 LEAST_TO_TRAIN = 20

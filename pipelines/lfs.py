@@ -17,7 +17,7 @@ from labelmill.gold import gold_by_role, read_gold, take_gold, with_balance
 from labelmill.job import prepare_job
 from labelmill.jobspec import GoldSpec, JobSpec
 from labelmill.labeling import AnyLabelingFunction
-from labelmill.outcomes import add_usage
+from labelmill.outcomes import add_usage, quarantined
 from labelmill.readers import read_shard
 from labelmill.records import ID
 from labelmill.shard import Shard
@@ -28,7 +28,6 @@ from labelmodel.patterns import merge_patterns
 from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.lf_examples import Codes, Example, FunctionExamples, SampleVotes, shown_columns
 from pipelines.lf_pairs import Pairs, find_pairs
-from transforms.fit import quarantined
 from transforms.fitting import fit_patterns
 from transforms.patterns import count_votes
 

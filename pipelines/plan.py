@@ -12,16 +12,18 @@ import pyarrow as pa
 
 from labelmill.apply import FunctionSet
 from labelmill.corpus import Corpus
-from labelmill.earlier import find_earlier
+from labelmill.earlier import by_usual_end, find_earlier
 from labelmill.errors import JobSpecError
 from labelmill.functionkeys import function_keys
 from labelmill.gold import read_gold, with_balance
 from labelmill.job import PreparedJob, prepare_job
 from labelmill.jobspec import JobSpec, spec_content
 from labelmill.manifest import Manifest
+from labelmill.modelversion import MODEL_VERSION
+from labelmill.outcomes import quarantined
 from labelmill.readers.listing import Listing
 from labelmill.shard import Shard
-from labelmill.shardtask import LAYOUT, ShardTask, may_reuse
+from labelmill.shardtask import LAYOUT, ShardTask, limited_votes, may_reuse
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest, versions_among
@@ -29,8 +31,6 @@ from labelmill.votes import LFTable
 from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.sampling import Sample, take_sample
 from pipelines.work import Work, work_of
-from transforms.fit import quarantined
-from transforms.modelversion import MODEL_VERSION
 
 SECONDS_PER_ROW = 3e-6
 """What a record costs besides its functions."""
@@ -227,19 +227,30 @@ def _with_stored(
 ) -> ShardTask:
     """Return the task with the votes that are there under other names than the usual ones."""
     current = {f.shard or "": f.path for f in parent.files_of("votes")} if parent else {}
-    task = replace(task, renamed=_renamed(task, corpus, current))
+    task = replace(task, renamed=_renamed(task, corpus, stored, current))
     missing = [s for s in corpus.shards if task.current_votes_path(s) not in stored]
-    return replace(task, earlier=find_earlier(task, missing, stored, current))
+    earlier = find_earlier(task, missing, stored, current)
+    end, others = by_usual_end(task, missing, earlier)
+    return replace(task, earlier_end=end, earlier=others)
 
 
-def _renamed(task: ShardTask, corpus: Corpus, current: Mapping[str, str]) -> dict[str, str]:
-    """Return the votes that the current version has under another name than their usual one."""
+def _renamed(
+    task: ShardTask, corpus: Corpus, stored: Collection[str], current: Mapping[str, str]
+) -> dict[str, str]:
+    """Return votes that are there under another name than their usual one.
+
+    Those of the current version come first, then those of a run under the same time limit that
+    published nothing.
+    """
+    limited = limited_votes(stored, task.job.limits)
     renamed = {}
     for shard in corpus.shards:
         usual, path = task.votes_path(shard), current.get(shard.id)
         other = path and path != usual and path.startswith(usual.removesuffix(".parquet") + "-")
         if path and other and may_reuse(path, task.job.limits):
             renamed[usual] = path
+        elif usual in limited and usual not in stored:
+            renamed[usual] = limited[usual]
     return renamed
 
 

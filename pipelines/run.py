@@ -5,16 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import signal
 import socket
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
@@ -30,20 +28,19 @@ from labelmill.errors import (
 )
 from labelmill.filecache import RESOURCES
 from labelmill.gates import GATES
-from labelmill.guard import close_all
 from labelmill.manifest import FileEntry
 from labelmill.publication import RunInfo, RunOutcome
 from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
 from labelmill.submission import Submission, count_stored, read_outcome, store_submission
-from labelmill.versions import run_path
-from pipelines.assisting import store_assist_sample
+from labelmill.versions import next_version, run_path
 from pipelines.beamerrors import own_error, without_beam
 from pipelines.beamoutput import diverted_output, quiet_beam
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
 from pipelines.runners import RunnerChoice
 from pipelines.waiting import Wait, check_endpoint, run_at_engine
+from pipelines.workers import minded_workers
 from transforms.refit import refit_of
 
 Watch = Callable[[Plan, str], AbstractContextManager[object]]
@@ -173,6 +170,7 @@ def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[R
         started=started.isoformat(timespec="seconds"),
         runner=choice.runner,
         labelmill=labelmill_version(),
+        version=next_version(store),
         parent=None if plan.parent is None else plan.parent.version,
         parent_digest=None if plan.parent is None else plan.parent.digest,
         inputs_digest=plan.inputs_digest,
@@ -228,6 +226,8 @@ def _execute(
         progress.touch()
         task = plan.task
         if plan.job.assist is not None:
+            from pipelines.assisting import store_assist_sample  # noqa: PLC0415  most need it not
+
             task = replace(task, assist=store_assist_sample(plan))
         run = replace(run, files=_store_inputs(store, plan))
         if choice.is_local:
@@ -239,7 +239,7 @@ def _execute(
         options.view_as(GoogleCloudOptions).job_name = submission.engine_job
         pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, inputs)
-        with watch(plan, str(progress)) if watch else nullcontext(), _ends_workers(progress):
+        with watch(plan, str(progress)) if watch else nullcontext(), minded_workers(progress):
             if choice.is_local:
                 _run_here(pipeline)
             else:
@@ -258,27 +258,6 @@ def _store_inputs(store: Store, plan: Plan) -> tuple[FileEntry, ...]:
         stored = StoredFile(f"{RESOURCES}/{digests[file.path]}", file.size, digests[file.path])
         resources[stored.path] = FileEntry.of(stored, kind="resource", rows=0, shard=None)
     return (*resources.values(), store_sources(store, plan.prepared))
-
-
-@contextmanager
-def _ends_workers(progress: Path) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end worker processes and functions, for which Beam would wait."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        progress.unlink(missing_ok=True)
-        close_all()
-        signal.default_int_handler(number, frame)
-
-    before = {}
-    with suppress(ValueError):  # not the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) != signal.SIG_IGN:  # such as a shell's background job
-                before[number] = signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run_here(pipeline: beam.Pipeline) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labelmill.outcomes import Fault
 from labelmill.publication import RunOutcome
@@ -11,12 +11,14 @@ from labelmill.submission import Submission
 from labelmill.votetable import unmatched_votes
 from pipelines.capacity import Projection
 from pipelines.plan import Plan
-from pipelines.run import Finished
 from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import count
 from pipelines.screen_parts import ScreenParts
 from pipelines.screen_text import duration, percent, plural, printable, share
 from pipelines.screen_work import work_lines
+
+if TYPE_CHECKING:
+    from pipelines.run import Finished  # it imports Beam
 
 __all__ = ["Screen", "printable", "share"]
 

@@ -31,11 +31,15 @@ def print_history(console: Console, versions: Sequence[VersionSummary]) -> None:
     for version in versions:
         table.add_row(*map(Text, _cells(version)))
     console.print(table)
+    for version in versions:
+        if version.damaged is not None:
+            text = f"version {version.version}: {printable(version.damaged)}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(version: VersionSummary) -> list[str]:
     if version.damaged is not None:
-        return [str(version.version), *["-"] * 4, visible(version.damaged), "-", "-"]
+        return [str(version.version), *["-"] * 4, "manifest is damaged", "-", "-"]
     return [
         str(version.version),
         visible(version.started or "-").removesuffix("+00:00"),

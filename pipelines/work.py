@@ -112,7 +112,7 @@ def _running(
     known: dict[tuple[str, bool], tuple[int, ...] | None] = {}
     running = {}
     for shard in shards:
-        path = task.earlier.get(shard.id)
+        path = task.earlier_votes(shard)
         if shard.id in stored or path is None:
             continue
         key = functions_of(path)

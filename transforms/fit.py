@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import with_input_types, with_output_types
 
 from labelmill.apply import Outcomes
 from labelmill.jobspec import ModelSpec
+from labelmill.outcomes import quarantined
 from labelmill.votes import LFTable
 from transforms.elements import FitPlan, FitResult
 from transforms.fitting import fit_patterns, model_of, read_fitted, result_of
@@ -159,10 +159,3 @@ def _fit(
         looked = look_at(patterns, plan.dropped, kept)
         result = result_of(kept, looked, table, model, plan.dropped)
     yield result.with_notes(plan.notes)
-
-
-def quarantined(outcomes: Outcomes, max_fault_rate: float) -> tuple[int, ...]:
-    """Return the functions that failed (fault or invalid) on more than the allowed share."""
-    limit = max_fault_rate * outcomes.rows
-    failures = np.add(outcomes.faults, outcomes.invalid)
-    return tuple(np.flatnonzero(failures > limit).tolist())

@@ -9,7 +9,9 @@ from typing import Any
 import apache_beam as beam
 
 from labelmill.duplicates import count_repeats, read_range, split_ranges
+from labelmill.manifest import FileEntry
 from labelmill.publication import Publication, RunInfo, ShardRecord, publish
+from labelmill.retention import deleted_meanwhile
 from labelmill.shardtask import ShardTask
 from labelmill.store import Store
 from transforms.assist import assist_summary
@@ -109,7 +111,14 @@ def _repeats_of_range(
 ) -> int:
     store = Store.open(output_uri)
     files = [vote.ids for vote in votes if vote.ids is not None]
-    return count_repeats(read_range(store, file, *ranges) for file in files)
+    return count_repeats(_range_of(store, file, *ranges) for file in files)
+
+
+def _range_of(store: Store, file: FileEntry, first: int, stop: int) -> Any:
+    try:
+        return read_range(store, file, first, stop)
+    except FileNotFoundError as error:
+        raise deleted_meanwhile(store, file.path) from error
 
 
 def _commit(

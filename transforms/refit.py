@@ -8,12 +8,12 @@ from typing import Any
 
 from labelmill.errors import CorruptFileError
 from labelmill.manifest import FileEntry, Manifest
+from labelmill.modelversion import MODEL_VERSION
 from labelmill.outcomes import Outcomes
 from labelmill.shardtask import ShardTask
 from labelmill.shifts import rate_shift
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
-from transforms.modelversion import MODEL_VERSION
 
 
 @dataclass(frozen=True)

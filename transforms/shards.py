@@ -6,7 +6,7 @@ work itself is in `labelmill.shardwork`, `transforms.patterns` and `transforms.l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,9 @@ from labelmill.errors import CorpusReadError
 from labelmill.gold import GoldTable, gold_by_role, read_gold
 from labelmill.job import PreparedJob
 from labelmill.launcher import end_with
+from labelmill.modelversion import MODEL_VERSION
+from labelmill.prompts import PromptedFunction
+from labelmill.retention import deleted_meanwhile
 from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
 from labelmill.shardwork import stored_table, votes_of_shard, with_gold
@@ -35,7 +38,7 @@ from transforms.assist import ASSIST_VERSION, Assistant, score_sources
 from transforms.elements import AssistModel, FitResult, ShardLabels, ShardVotes
 from transforms.label import SharedLabeler
 from transforms.mining import SharedClassifier
-from transforms.modelversion import MODEL_VERSION
+from transforms.overlap import AT_ONCE, Overlap, in_global_window
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
 
 
@@ -100,10 +103,12 @@ class LabelShards(beam.PTransform):
 
 
 class _ShardFn(beam.DoFn):
-    """Opens the store and the gold file once per process."""
+    """Opens the store and the gold file once per process, and has several shards in hand."""
 
-    def __init__(self, task: ShardTask) -> None:
+    def __init__(self, task: ShardTask, at_once: int) -> None:
         self._task = task
+        self._at_once = at_once
+        self._overlap: Overlap[Any] | None = None
         self._shared_gold = Shared()
         self._store: Store | None = None
         self._gold: GoldTable | None = None
@@ -112,6 +117,18 @@ class _ShardFn(beam.DoFn):
         if self._task.progress_path is not None:
             end_with(self._task.launcher, self._task.progress_path)
         self._store = Store.open(self._task.output_uri)
+        self._overlap = Overlap(self._at_once)
+
+    def start_bundle(self) -> None:
+        self.overlap().start()
+
+    def teardown(self) -> None:
+        if self._overlap is not None:
+            self._overlap.close()
+
+    def overlap(self) -> Overlap[Any]:
+        assert self._overlap is not None  # Beam calls setup first
+        return self._overlap
 
     def store(self) -> Store:
         assert self._store is not None  # Beam calls setup first
@@ -130,9 +147,19 @@ class _ShardFn(beam.DoFn):
         return self._gold
 
 
+def _may_overlap(task: ShardTask) -> bool:
+    """Whether several shards may be voted on at the same time in one process.
+
+    Not where people's functions run in threads of this process, which they need not be made for,
+    nor where functions are paid for, which would spend a budget in the order of chance.
+    """
+    is_paid = any(lf.kind == PromptedFunction.kind for lf in task.table.lfs)
+    return task.job.limits.timeout > 0 and not is_paid
+
+
 class _VoteShardFn(_ShardFn):
     def __init__(self, task: ShardTask, prepared: PreparedJob) -> None:
-        super().__init__(task)
+        super().__init__(task, AT_ONCE if _may_overlap(task) else 1)
         self._prepared = prepared
         self._shared_functions = Shared()
         self._ready: FunctionSet | None = None
@@ -145,6 +172,19 @@ class _VoteShardFn(_ShardFn):
         return self._ready
 
     def process(self, shard: Shard) -> Iterator[Any]:
+        for voted in self.overlap().hand(partial(self._vote, shard)):
+            yield from self._outputs(*voted)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for voted in self.overlap().rest():
+            for output in self._outputs(*voted):
+                if isinstance(output, beam.pvalue.TaggedOutput):
+                    yield beam.pvalue.TaggedOutput(output.tag, in_global_window(output.value))
+                else:
+                    yield in_global_window(output)
+
+    def _vote(self, shard: Shard) -> tuple[ShardVotes, list[pa.RecordBatch]]:
+        """Return what is stored of a shard's votes, and its pattern blocks."""
         task = self._task
         votes = votes_of_shard(shard, task, self.store(), self._functions)
         digest = input_digest([votes.entry.sha256, task.gold_content()])
@@ -156,9 +196,7 @@ class _VoteShardFn(_ShardFn):
             reuse=task.reuse and votes.reused,
             make=lambda: (block_schema(task.table), self._count(votes.file), {}),
         )
-        self._records.inc(votes.entry.rows)
-        self._reused.inc(int(votes.reused))
-        yield ShardVotes(
+        stored = ShardVotes(
             shard,
             votes.entry,
             entry,
@@ -169,7 +207,13 @@ class _VoteShardFn(_ShardFn):
             votes.duplicate_ids,
             votes.reused,
         )
-        for block in file.batches(batch_rows=1 << 20):
+        return stored, list(file.batches(batch_rows=1 << 20))
+
+    def _outputs(self, stored: ShardVotes, blocks: Sequence[pa.RecordBatch]) -> Iterator[Any]:
+        self._records.inc(stored.votes.rows)
+        self._reused.inc(int(stored.reused))
+        yield stored
+        for block in blocks:
             yield beam.pvalue.TaggedOutput("patterns", block)
 
     def _count(self, votes: TableFile) -> Iterator[pa.RecordBatch]:
@@ -208,13 +252,19 @@ class _ShardAssistant:
 
 class _LabelShardFn(_ShardFn):
     def __init__(self, task: ShardTask) -> None:
-        super().__init__(task)
+        super().__init__(task, AT_ONCE if task.job.assist is None else 1)
         self._labeler = SharedLabeler()
         self._classifier: SharedClassifier | None = None
 
     def process(
         self, votes: ShardVotes, fit: FitResult, assist: AssistModel | None = None
     ) -> Iterator[ShardLabels]:
+        yield from self.overlap().hand(partial(self._labels, votes, fit, assist))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from map(in_global_window, self.overlap().rest())
+
+    def _labels(self, votes: ShardVotes, fit: FitResult, assist: AssistModel | None) -> ShardLabels:
         task, shard = self._task, votes.shard
         inputs = [
             votes.votes.sha256,
@@ -241,7 +291,7 @@ class _LabelShardFn(_ShardFn):
             make=lambda: (schema, self._label(votes, fit, assist, note), note),
         )
         said = file.note
-        yield ShardLabels(
+        return ShardLabels(
             entry,
             entry.rows,
             said["covered"],
@@ -264,7 +314,10 @@ class _LabelShardFn(_ShardFn):
         table = self._task.table
         assistant = None if assist is None else self._assistant(assist, votes.shard)
         labeler = self._labeler.get(fit, table)
-        data = self.store().get(votes.votes.path)
+        try:
+            data = self.store().get(votes.votes.path)
+        except FileNotFoundError as error:
+            raise deleted_meanwhile(self.store(), votes.votes.path) from error
         gold = self.gold_table()
         for batch in TableFile(data, votes.votes.path).batches(1 << 16):
             voted = with_gold(batch, gold)

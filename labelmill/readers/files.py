@@ -17,6 +17,7 @@ from fsspec.implementations.memory import MemoryFile
 
 from labelmill.errors import CorpusError, CorpusReadError
 from labelmill.shard import Shard
+from labelmill.uris import checked_uri, without_credentials
 
 StorageOptions = Mapping[str, Any] | None  # values are whatever the fsspec backend takes
 
@@ -35,16 +36,22 @@ def resolve(uri: str, storage_options: StorageOptions = None) -> tuple[AbstractF
     """The file system of a URI, with its listing cache off, and the path on it.
 
     Raises:
-        CorpusError: if the protocol is unknown, its package is not installed, or URLs are chained.
+        CorpusError: if the protocol is unknown, its package is not installed, URLs are chained, or
+            it holds credentials.
     """
     if "::" in uri:
         raise CorpusError(
             f"input uri {uri} chains URLs with '::'; give the URL of the store itself"
         )
     try:
+        checked_uri(uri)
+    except ValueError as error:
+        raise CorpusError(f"input uri {error}") from None
+    try:
         fs, path = url_to_fs(uri, use_listings_cache=False, **(storage_options or {}))
-    except (ValueError, ImportError) as error:
-        raise CorpusError(f"input uri {uri} cannot be opened: {error}") from error
+    except Exception as error:  # clients that ask for a token raise whatever their library does
+        reason = without_credentials(str(error))
+        raise CorpusError(f"input uri {uri} cannot be opened: {reason}") from error
     fs.invalidate_cache()
     return fs, path
 
@@ -133,7 +140,7 @@ def reading(uri: str) -> Iterator[None]:
     except Exception as error:
         if not _is_unreadable(error):
             raise
-        raise CorpusReadError(f"{uri} cannot be read: {error}") from error
+        raise CorpusReadError(f"{uri} cannot be read: {without_credentials(str(error))}") from error
 
 
 @contextmanager
@@ -144,7 +151,8 @@ def planning(uri: str, verb: str = "read") -> Iterator[None]:
     except Exception as error:
         if not _is_unreadable(error):
             raise
-        raise CorpusError(f"{uri} cannot be {verb}: {error}") from error
+        reason = without_credentials(str(error))
+        raise CorpusError(f"{uri} cannot be {verb}: {reason}") from error
 
 
 def _is_unreadable(error: Exception) -> bool:

@@ -127,9 +127,22 @@ def test_shift_of_labels_stops():
     assert stopped(counts, parent_of(counts_of())) == ["label_shift"]
 
 
-def test_shift_is_not_measured_between_different_classes():
-    parent = parent_of(counts_of(class_counts=[100, 0]), class_names=("ham", "eggs"))
-    assert "label_shift" not in [r.name for r in check(counts_of(), parent)]
+@pytest.mark.parametrize(
+    ("names", "before", "now", "shift"),
+    [
+        (("ham",), [100], [100, 0], 0),  # a class was added that nothing has
+        (("ham",), [100], [50, 50], 0.311),
+        (("ham", "eggs", "spam"), [50, 0, 50], [50, 50], 0),  # one was removed that nothing had
+        (("ham", "eggs"), [50, 50], [50, 50], 0.5),  # one was renamed, or replaced
+        (("spam", "ham"), [90, 10], [10, 90], 0),  # they are in another order
+        (("eggs",), [100], [50, 50], 1),
+    ],
+)
+def test_shift_is_measured_class_by_class_by_name(names, before, now, shift):
+    parent = parent_of(counts_of(class_counts=before), class_names=names)
+    found = {gate.name: gate for gate in check(counts_of(class_counts=now), parent)}
+    assert found["label_shift"].value == pytest.approx(shift, abs=0.001)
+    assert found["label_shift"].passed == (shift <= 0.1)
 
 
 def test_version_without_rows_passes_unless_rows_were_lost():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from labelmill import all_of, keywords, labeling_function, none_of
 from labelmill.apply import FunctionSet
 from labelmill.corpus import plan_corpus
-from labelmill.earlier import find_earlier
+from labelmill.earlier import by_usual_end, find_earlier
 from labelmill.functionkeys import function_keys
 from labelmill.jobspec import JobSpec
 from labelmill.labeling import PaidFunction
@@ -62,7 +64,8 @@ class Corpus:
             check_ids=True,
         )
         found = find_earlier(task, [shard], store.list("votes"), {})
-        task = replace(task, earlier=found)
+        end, others = by_usual_end(task, [shard], found)
+        task = replace(task, earlier_end=end, earlier=others)
         return votes_of_shard(shard, task, store, lambda: FunctionSet(functions, table))
 
 
@@ -284,3 +287,21 @@ def test_functions_of_a_service_that_was_down_are_asked_again_and_the_others_kep
 
     assert (later[0].seen, later[1].seen) == (0, ROWS)
     assert_as_full(corpus, tmp_path, kept, [python("plain", 0), paid("asked")])
+
+
+def test_names_of_earlier_votes_travel_as_one_end_and_the_exceptions(corpus):
+    (first,) = plan_corpus(str(corpus.file), columns=["id"], id_column="id").shards
+    shards = [replace(first, name=f"{n}.jsonl") for n in range(5_000)]
+    table = LFTable((LFInfo("a", "0"),), CLASSES)
+    task = ShardTask(corpus.job, table, pa.schema([]), "out", "", ("k",), True, True)
+    names = {shard.id: f"{task.earlier_prefix(shard)}aa-0.parquet" for shard in shards}
+    del names[shards[7].id]
+    names[shards[9].id] = f"{task.earlier_prefix(shards[9])}bb-retry-0.parquet"
+
+    end, others = by_usual_end(task, shards, names)
+    there = replace(task, earlier_end=end, earlier=others)
+
+    assert [there.earlier_votes(shard) for shard in shards] == [names.get(s.id) for s in shards]
+    assert len(others) == 2
+    assert len(pickle.dumps(there)) < len(pickle.dumps(task)) + 1_000
+    assert by_usual_end(task, shards, {}) == ("", {})

@@ -26,6 +26,7 @@ from labelmill.versions import (
     latest_version,
     list_versions,
     manifest_path,
+    next_version,
     read_manifest,
     run_path,
     verify_version,
@@ -180,9 +181,39 @@ def test_a_commit_without_its_parent_is_refused(store):
         commit(store, next_manifest(next_manifest(None)))
 
 
-def test_a_number_that_does_not_follow_the_parent_is_refused(store):
-    with pytest.raises(ValueError, match="version 3 does not follow parent None"):
-        commit(store, next_manifest(None, version=3))
+def test_a_number_that_is_not_above_the_parents_is_refused(store):
+    (first,) = publish(store, 1)
+    with pytest.raises(ValueError, match="version 1 does not follow parent 1"):
+        commit(store, next_manifest(first, version=1))
+
+
+def test_the_number_of_a_version_deleted_by_hand_is_not_used_again(store):
+    *_, third = publish(store, 3)
+    store.delete(manifest_path(3))
+
+    assert next_version(store) == 4
+    fourth = commit(store, next_manifest(read_manifest(store, 2), version=4))
+
+    assert list_versions(store) == [1, 2, 4]
+    assert fourth.parent_digest == third.parent_digest
+
+
+@pytest.mark.parametrize("hint", [b"{", b"[]", b'{"version": "7"}', b'{"version": null}', b"{}"])
+def test_a_broken_hint_leaves_the_next_number_alone(store, hint):
+    publish(store, 1)
+    store.put(CURRENT_PATH, hint)
+    assert next_version(store) == 2
+
+
+def test_a_version_put_back_since_the_plan_is_not_passed_over(store):
+    _, second, third = publish(store, 3)
+    store.delete(manifest_path(3))
+    planned = next_manifest(second, version=next_version(store))
+    store.create(manifest_path(3), third.to_bytes())
+
+    with pytest.raises(ConcurrentRefreshError, match="version 3 is there, but this run was plan"):
+        commit(store, planned)
+    assert list_versions(store) == [1, 2, 3]
 
 
 # --- eight writers ---

@@ -182,3 +182,28 @@ def test_longer_time_limit_asks_again_and_the_same_one_does_not(tmp_path, capfd)
     assert votes_after(0.2) == (1, ROWS - 1)
     assert votes_after(20) == (2, ROWS)
     assert votes_after(30) == (2, ROWS)  # no vote was missing for want of time
+
+
+def test_run_after_one_that_was_refused_does_not_wait_for_the_same_functions_again(tmp_path, capfd):
+    job = write_job(tmp_path)
+    log = tmp_path / "log"
+    (tmp_path / "lfs.py").write_text(
+        "import time\nfrom pathlib import Path\nfrom labelmill import labeling_function\n"
+        "@labeling_function()\ndef slow(x):\n"
+        "    if x.n == 150:\n"
+        f"        Path({str(log)!r}).open('a').write('waited\\n')\n        time.sleep(3)\n"
+        "    return x.n % 2 if x.n < 200 else None\n"
+    )
+    flags = ["--set", "limits.timeout=.2"]
+    assert labelmill_command(["run", str(job), *flags, "--set", "gates.min_coverage=1"]) == 3
+    waited = log.read_text()
+    assert waited
+
+    assert labelmill_command(["run", str(job), *flags]) == 0, capfd.readouterr().err
+
+    assert log.read_text() == waited
+    manifest = read_manifest(Store.open(str(tmp_path / "out")))
+    assert manifest.run["shards_reused"] == 3
+    assert manifest.counts["votes"] == [199]
+    assert labelmill_command(["run", str(job), "--set", "limits.timeout=20"]) == 0
+    assert log.read_text() == waited + "waited\n"

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from google_account import TOKEN, service_account
 
 from scripts.store_servers import program
 
 BUCKET = "labels"
 S3_SECRET = "s3-secret-of-the-tests"
 AZURE_SECRET = base64.b64encode(b"azure-secret-of-the-tests").decode()
-SECRETS = (S3_SECRET, AZURE_SECRET)
+SECRETS = (S3_SECRET, TOKEN, AZURE_SECRET, "PRIVATE KEY")
 _START_SECONDS = 60
 
 
@@ -61,6 +62,7 @@ def s3_server(folder: Path) -> Iterator[Server]:
 @contextmanager
 def gcs_server(folder: Path) -> Iterator[Server]:
     (folder / BUCKET).mkdir(parents=True)
+    account = folder / "account.json"
     port = free_port()
     address = f"127.0.0.1:{port}"
     arguments = [
@@ -69,10 +71,11 @@ def gcs_server(folder: Path) -> Iterator[Server]:
     ]  # fmt: skip
     environment = {
         "STORAGE_EMULATOR_HOST": f"http://{address}",
+        "FSSPEC_GS_TOKEN": str(account),  # the server takes any token, but the client asks for one
         "NO_GCE_CHECK": "true",  # there is no metadata server to ask
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # waits a minute for an https endpoint
     }
-    with _running("fake-gcs-server", arguments, port):
+    with service_account(account), _running("fake-gcs-server", arguments, port):
         yield Server(port, f"gs://{BUCKET}", environment)
 
 

@@ -1,4 +1,4 @@
-"""Eight refreshes of one data set at the same time, on local disk and on S3."""
+"""Eight refreshes of one data set at the same time, on local disk and on each of the stores."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_eight_committers_that_lose_answers_of_s3_commit_exactly_once(s3, monkey
     assert proxy.seen["lose the answer"] > 0
 
 
-@pytest.fixture(params=["local disk", "s3"])
+@pytest.fixture(params=["local disk", "s3", "gcs", "azure"])
 def root(request, tmp_path):
-    if request.param == "s3":
-        return f"{request.getfixturevalue('s3').uri}/{uuid.uuid4().hex}"
-    return str(tmp_path / "data")
+    if request.param == "local disk":
+        return str(tmp_path / "data")
+    return f"{request.getfixturevalue(request.param).uri}/{uuid.uuid4().hex}"
 
 
 def test_of_eight_refreshes_at_once_one_publishes_and_nothing_is_lost(tmp_path, root):

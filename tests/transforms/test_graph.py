@@ -80,7 +80,7 @@ def test_sharding_does_not_change_the_model_or_the_labels(make_job):
 def pipeline_proto(job: Path):
     spec, folder = load_job(job)
     plan = make_plan(spec, folder)
-    run = RunInfo("r", "now", "x", "v", None, None, plan.inputs_digest)
+    run = RunInfo("r", "now", "x", "v", 1, None, None, plan.inputs_digest)
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
     build_graph(pipeline, GraphInputs(plan.corpus.shards, plan.task, plan.prepared, run, 300))
     return pipeline.to_runner_api()

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from labelmill import ABSTAIN, keywords, labeling_function
 from labelmill.apply import Outcomes
 from labelmill.jobspec import ModelSpec
+from labelmill.outcomes import quarantined
 from labelmill.votes import LFInfo, LFTable, pack_votes
 from labelmodel.errors import ParametersError
 from transforms import ApplyLabelingFunctions, CountVotePatterns, FitLabelModel, PredictLabels
-from transforms.fit import quarantined
 from transforms.fitting import fit_patterns, read_fitted
 from transforms.patterns import (
     MergeBlocksFn,
