@@ -1,0 +1,1 @@
+"""Audits: how right a published version is, by people who judge a fresh sample of it."""
