@@ -107,7 +107,8 @@ def allocate(design: Design, n: int) -> Ints:
             f"{n} records cannot be drawn: the design has {len(design.sizes)} strata with "
             f"{total:,} records, which take from {least} to {total:,}"
         )
-    wanted = design.sizes * np.sqrt(design.expected * (1 - design.expected))
+    spread: Floats = np.sqrt(design.expected * (1 - design.expected))
+    wanted: Floats = design.sizes.astype(np.float64) * spread
     for group in np.unique(design.groups).tolist():
         own = design.groups == group
         wanted[own] *= np.sqrt(design.sizes[own].sum()) / wanted[own].sum()

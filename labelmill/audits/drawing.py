@@ -78,7 +78,9 @@ class Request:
         names = [name.casefold() for name in self.auditors]
         twice = [name for name in self.auditors if names.count(name.casefold()) > 1]
         if twice or "" in names:
-            raise JobSpecError(f"auditors {', '.join(self.auditors)}: names differ and are not empty")
+            raise JobSpecError(
+                f"auditors {', '.join(self.auditors)}: names differ and are not empty"
+            )
 
 
 @dataclass(frozen=True)
@@ -260,9 +262,7 @@ class _Informed:
         if self.version.uri is None:
             index = gold_indices(had, self.classes, "gold").fill_null(-1)
             spec = self.version
-            return fit | (
-                split_gold(ids, np.asarray(index), fit=spec.fit, seed=spec.seed)[0] >= 0
-            )
+            return fit | (split_gold(ids, np.asarray(index), fit=spec.fit, seed=spec.seed)[0] >= 0)
         # Gold of the version that no file has any more may have informed it.
         return fit | (np.asarray(had.is_valid()) & ~known)
 
@@ -293,7 +293,9 @@ def _records(
     return records, values
 
 
-def read_values(store: Store, manifest: Manifest, draw: Draw, ids: Sequence[str]) -> dict[str, Values]:
+def read_values(
+    store: Store, manifest: Manifest, draw: Draw, ids: Sequence[str]
+) -> dict[str, Values]:
     """Return what a judge sees of some records of a draw, read from the corpus again.
 
     Raises:
@@ -333,13 +335,18 @@ def _parts(draw: Draw) -> dict[str, list[DrawnRecord]]:
     return parts
 
 
-def _sheet(draw: Draw, auditor: str, part: list[DrawnRecord], values: Mapping[str, Values]) -> Sheet:
+def _sheet(
+    draw: Draw, auditor: str, part: list[DrawnRecord], values: Mapping[str, Values]
+) -> Sheet:
     about = {"draw": draw.id, "auditor": auditor, "version": draw.version}
     return make_sheet(draw, part, values, about)
 
 
 def make_sheet(
-    draw: Draw, part: Sequence[DrawnRecord], values: Mapping[str, Values], about: Mapping[str, object]
+    draw: Draw,
+    part: Sequence[DrawnRecord],
+    values: Mapping[str, Values],
+    about: Mapping[str, object],
 ) -> Sheet:
     """Return the sheet of some records of a draw."""
     records = (
