@@ -1,8 +1,8 @@
 """Simulated audits: how often the stated interval holds, and how narrow it is.
 
 Run as ``python -m benchmarks.audit [SET ...]``; prints the table of docs/howto/audit.md. Labels are
-those of the default label model on votes of real functions and workers, on Debian those of the
-classifier that 300 judgements teach; people are gold.
+those of the default label model on votes of real functions and workers, or those of a classifier
+that 300 judgements taught (``debian taught``); people are gold.
 """
 
 from __future__ import annotations
@@ -21,11 +21,22 @@ from labelmill.teach.training import train_classifier
 from labelmodel import LabelModel
 from labelmodel.metrics import wilson_interval
 
-SETS = ("debian", "trec", "semeval", "youtube", "dog", "spouse", "yelp7600")
+SETS = (
+    "debian taught",
+    "trec taught",
+    "yelp7600 taught",
+    "trec",
+    "semeval",
+    "youtube",
+    "dog",
+    "spouse",
+    "yelp7600",
+)
 SIZES = (100, 200, 400)
 AUDITS = 500
+TAUGHT = " taught"
 JUDGED = 300
-"""Judgements that teach the classifier of Debian."""
+"""Judgements that teach a classifier."""
 
 
 @cache
@@ -34,8 +45,8 @@ def published(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     folder = data_folder()
     if folder is None:
         raise SystemExit("no data sets: set LABELMILL_DATA to their folder")
-    if name == "debian":
-        return classified(folder)
+    if name.endswith(TAUGHT):
+        return classified(folder, name.removesuffix(TAUGHT))
     if name == "dog":
         trial = crowd(folder, name)
         votes, gold, k = trial.votes, trial.gold, trial.n_classes
@@ -47,9 +58,9 @@ def published(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     return probs.max(axis=1), label == gold, label, gold
 
 
-def classified(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same of the Debian texts, by a classifier, without the records that taught it."""
-    corpus = indexed(folder, "debian")
+def classified(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the same of texts, by a classifier, without the records that taught it."""
+    corpus = indexed(folder, name)
     (judged,) = judged_sets(corpus, (JUDGED,), seed=0)
     heads = train_classifier(
         corpus.features.take(judged), corpus.gold[judged], corpus.n_classes

@@ -123,6 +123,11 @@ def _print_result(out: Console, result: AuditResult) -> None:
             kappa = "-" if pair["kappa"] is None else f"{pair['kappa']:.2f}"
             names = " and ".join(pair["auditors"])
             lines.append(f"  {names}: {plural(pair['records'], 'record')}, kappa {kappa}")
+        for one in () if result.disputed else result.checks:
+            lines.append(
+                f"  {one['auditor']}: wrong on {one['wrong']} of {one['checked']} settled records "
+                f"that others judged too; {one['answers']} answers in all"
+            )
     _print(out, lines)
     out.print(_classes(result))
     if result.slices:

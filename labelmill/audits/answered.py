@@ -141,6 +141,18 @@ class Truth:
         """Krippendorff's alpha of the auditors, before adjudication."""
         return krippendorff_alpha(self.votes) if len(self.auditors) > 1 else None
 
+    def checks(self) -> list[dict[str, Any]]:
+        """Return of each auditor how many answers others check, and how many of them are wrong."""
+        twice = ((self.votes >= 0).sum(axis=1) >= 2) & (self.settled >= 0)
+        found = []
+        for column, name in enumerate(self.auditors):
+            said = self.votes[:, column]
+            checked = twice & (said >= 0)
+            wrong = int((said != self.settled)[checked].sum())
+            counts = {"answers": int((said >= 0).sum()), "checked": int(checked.sum())}
+            found.append({"auditor": name, **counts, "wrong": wrong})
+        return found
+
     def pairs(self) -> list[dict[str, Any]]:
         """Return Cohen's kappa of each pair with a common record."""
         found = []

@@ -90,7 +90,7 @@ def share_interval(strata: Sequence[Stratum]) -> Share:
         variance = sum(_variance(s, share) for s in strata) / total**2
         n_eff = share * (1 - share) / variance
     low, high = wilson_interval(share * n_eff, n_eff)
-    return Share(share, low, high, n, n_eff)
+    return Share(share, min(low, share), max(high, share), n, n_eff)  # but for rounding
 
 
 def _spread(stratum: Stratum, factor: float) -> float:

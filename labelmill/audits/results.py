@@ -89,6 +89,8 @@ class AuditResult:
         awaited: Auditors of the draw who did not answer yet.
         alpha: Krippendorff's alpha before adjudication; None where nothing was judged twice.
         pairs: Cohen's kappa of pairs of auditors: `auditors`, `records`, `kappa`.
+        checks: Of each auditor: `answers`; `checked`, those to settled records that others judged
+            too; and `wrong`, those of these that are not what was settled.
         twice: Records with two answers or more.
         differed: Of these, records whose answers differ.
         disputed: Of these, records that are not adjudicated.
@@ -114,6 +116,7 @@ class AuditResult:
     awaited: tuple[str, ...]
     alpha: float | None
     pairs: tuple[Mapping[str, Any], ...]
+    checks: tuple[Mapping[str, Any], ...]
     twice: int
     differed: int
     disputed: int
@@ -134,6 +137,7 @@ class AuditResult:
                 "auditors": tuple(content["auditors"]),
                 "awaited": tuple(content["awaited"]),
                 "pairs": tuple(content["pairs"]),
+                "checks": tuple(content["checks"]),
                 "per_class": tuple(ClassAudit(**one) for one in content["per_class"]),
                 "slices": tuple(SliceAudit(**one) for one in content["slices"]),
             }
@@ -180,6 +184,7 @@ def estimate(draw: Draw, answered: Answered) -> tuple[AuditResult, Truth]:
         awaited=tuple(name for name in draw.auditors if name and name not in truth.auditors),
         alpha=truth.alpha,
         pairs=tuple(truth.pairs()),
+        checks=tuple(truth.checks()),
         twice=int(((truth.votes >= 0).sum(axis=1) >= 2).sum()),
         differed=truth.differed,
         disputed=len(truth.disputed),
