@@ -23,13 +23,17 @@ from labelmodel.metrics import wilson_interval
 
 SETS = (
     "debian taught",
-    "trec taught",
+    "youtube taught",
     "yelp7600 taught",
+    "trec taught",
     "trec",
     "semeval",
     "youtube",
     "dog",
+    "tennis",
+    "rna_titles",
     "spouse",
+    "hausa",
     "yelp7600",
 )
 SIZES = (100, 200, 400)
