@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelmill.audits.answered import ADJUDICATOR, Answered, Truth, add_answers
-from labelmill.audits.drawing import AUDIT, Request, draw_audit, make_sheet, read_values
+from labelmill.audits.drawing import Request, draw_audit
 from labelmill.audits.draws import (
     Draw,
     find_stored_sheet,
@@ -18,13 +18,14 @@ from labelmill.audits.draws import (
     store_sheet,
 )
 from labelmill.audits.effort import Effort, effort
+from labelmill.audits.estimating import estimate
 from labelmill.audits.results import (
     AuditResult,
     all_results,
-    estimate,
     read_answered,
     store_result,
 )
+from labelmill.audits.sheets import AUDIT, make_sheet, read_values
 from labelmill.errors import (
     CorpusError,
     CorpusReadError,

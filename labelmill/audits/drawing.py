@@ -7,7 +7,7 @@ What people see of the records is read from the corpus; what is stored with the 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +17,18 @@ import pyarrow.compute as pc
 
 from labelmill.audits.design import allocate, draw_rows, make_design, records_for
 from labelmill.audits.draws import BY_CLASS, Draw, DrawnRecord, DrawStratum
+from labelmill.audits.informed import Informed
+from labelmill.audits.sheets import sheets_of, texts_of
 from labelmill.corpuscolumns import CorpusColumns, columns_of
 from labelmill.dataset import SOURCE
 from labelmill.errors import JobSpecError
-from labelmill.gold import GoldTable, gold_by_role, gold_indices, read_gold, split_gold
 from labelmill.hashing import mixed, text_hashes
 from labelmill.jobspec import GoldSpec
-from labelmill.judging.sheet import Sheet, SheetRecord, Values
+from labelmill.judging.sheet import Sheet, Values
 from labelmill.manifest import Manifest
 from labelmill.shard import Shard
 from labelmill.store import Store
 from labelmill.versionrows import read_table
-
-AUDIT = "audit"
-"""How records of an audit were chosen, in sheets and the ledger."""
 
 MOST_SLICES = 50
 DEFAULT_N = 200
@@ -155,14 +153,14 @@ def draw_audit(
         left_out=every.left_out,
         drawn_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    return draw, {name: _sheet(draw, name, part, values) for name, part in _parts(draw).items()}
+    return draw, sheets_of(draw, values)
 
 
 def _population(
     store: Store, manifest: Manifest, request: Request, gold: Sequence[GoldSpec]
 ) -> _Population:
     """Read what can be drawn: labeled records that did not inform the fit, each id once."""
-    informed = _Informed.of(manifest, gold)
+    informed = Informed.of(manifest, gold)
     column = request.slice_column
     corpus = CorpusColumns.of(manifest, [column]) if column else None
     shards = {shard.id: shard for shard in map(Shard.from_dict, manifest.shards)}
@@ -228,45 +226,6 @@ def _labeled(labels: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     return covered.astype(bool)
 
 
-@dataclass(frozen=True)
-class _Informed:
-    """Which records informed the fit, or will inform the next."""
-
-    version: GoldSpec | None
-    tables: tuple[tuple[GoldSpec, GoldTable], ...]
-    classes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, manifest: Manifest, gold: Sequence[GoldSpec]) -> _Informed:
-        section = manifest.spec.get("gold")
-        version = None if section is None else GoldSpec.model_validate(section)
-        files = [spec for spec in (version, *gold) if spec is not None and spec.uri is not None]
-        different = {spec.model_dump_json(): spec for spec in files}.values()
-        classes = manifest.class_names
-        tables = tuple((spec, read_gold(spec, classes)) for spec in different)
-        return cls(version, tables, classes)
-
-    def mask(self, labels: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """Return which records of a labels file are judged for the fit."""
-        ids = labels.column("id")
-        fit = np.zeros(len(ids), dtype=bool)
-        known = np.zeros(len(ids), dtype=bool)
-        for spec, table in self.tables:
-            batch = table.add_to(pa.RecordBatch.from_arrays([ids], names=["id"]))
-            for_fit, scoring = gold_by_role(batch, spec)
-            fit |= for_fit >= 0
-            known |= scoring >= 0
-        if self.version is None or "gold" not in labels.schema.names:
-            return fit
-        had = labels.column("gold")
-        if self.version.uri is None:
-            index = gold_indices(had, self.classes, "gold").fill_null(-1)
-            spec = self.version
-            return fit | (split_gold(ids, np.asarray(index), fit=spec.fit, seed=spec.seed)[0] >= 0)
-        # Gold of the version that no file has any more may have informed it.
-        return fit | (np.asarray(had.is_valid()) & ~known)
-
-
 def _records(
     store: Store,
     manifest: Manifest,
@@ -285,78 +244,9 @@ def _records(
         if not len(chosen):
             continue
         ids = read_table(store, file, ["id"]).column("id").take(pa.array(every.row[chosen]))
-        values |= _texts(corpus, shards[str(file.shard)], ids)
+        values |= texts_of(corpus, shards[str(file.shard)], ids)
         for row, record_id in zip(chosen.tolist(), ids.to_pylist(), strict=True):
             label = manifest.class_names[int(every.label[row])]
             confidence = float(every.confidence[row])
             records.append(DrawnRecord(record_id, int(stratum[row]), label, confidence))
     return records, values
-
-
-def read_values(
-    store: Store, manifest: Manifest, draw: Draw, ids: Sequence[str]
-) -> dict[str, Values]:
-    """Return what a judge sees of some records of a draw, read from the corpus again.
-
-    Raises:
-        CorpusError: The corpus is gone.
-        CorpusReadError: It changed since the version was made.
-    """
-    corpus = CorpusColumns.of(manifest, draw.columns)
-    shards = {shard.id: shard for shard in map(Shard.from_dict, manifest.shards)}
-    wanted = pa.array(ids, pa.string())
-    values: dict[str, Values] = {}
-    for file in manifest.files_of("labels"):
-        there = read_table(store, file, ["id"]).column("id")
-        found = there.filter(pc.is_in(there, wanted))
-        if len(found):
-            values |= _texts(corpus, shards[str(file.shard)], found)
-    return values
-
-
-def _texts(corpus: CorpusColumns, shard: Shard, ids: pa.Array) -> Iterator[tuple[str, Values]]:
-    rows = corpus.read(shard, ids).to_pylist()
-    return (
-        (record_id, {name: None if value is None else str(value) for name, value in row.items()})
-        for record_id, row in zip(ids.to_pylist(), rows, strict=True)
-    )
-
-
-def _parts(draw: Draw) -> dict[str, list[DrawnRecord]]:
-    """Deal the records to the auditors, in random order: some to all, the others to one each."""
-    rng = np.random.default_rng([_SEED, draw.seed])
-    order = [draw.records[place] for place in rng.permutation(len(draw.records)).tolist()]
-    common = round(draw.overlap * len(order))
-    auditors = draw.auditors
-    parts = {}
-    for number, name in enumerate(auditors):
-        part = order[:common] + order[common + number :: len(auditors)]
-        parts[name] = [part[place] for place in rng.permutation(len(part)).tolist()]
-    return parts
-
-
-def _sheet(
-    draw: Draw, auditor: str, part: list[DrawnRecord], values: Mapping[str, Values]
-) -> Sheet:
-    about = {"draw": draw.id, "auditor": auditor, "version": draw.version}
-    return make_sheet(draw, part, values, about)
-
-
-def make_sheet(
-    draw: Draw,
-    part: Sequence[DrawnRecord],
-    values: Mapping[str, Values],
-    about: Mapping[str, object],
-) -> Sheet:
-    """Return the sheet of some records of a draw."""
-    records = (
-        SheetRecord(
-            one.id,
-            AUDIT,
-            values[one.id],
-            one.predicted if draw.shown else None,
-            weight=round(1 / draw.strata[one.stratum].probability, 6),
-        )
-        for one in part
-    )
-    return Sheet(AUDIT, draw.job, draw.classes, tuple(records), dict(about))

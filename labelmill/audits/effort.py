@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelmill.audits.drawing import AUDIT
 from labelmill.audits.results import all_results
+from labelmill.audits.sheets import AUDIT
 from labelmill.judging.ledger import Judgement, read_ledger
 from labelmill.manifest import Manifest
 from labelmill.store import Store

@@ -13,7 +13,7 @@ from labelmill.audits.design import (
     make_design,
     records_for,
 )
-from labelmill.audits.estimate import Stratum, count_strata, merge_thin, share_interval
+from labelmill.audits.shares import Stratum, count_strata, merge_thin, share_interval
 from labelmill.errors import JobSpecError
 from labelmodel.metrics import wilson_interval
 

@@ -19,10 +19,10 @@ from labelmill.audits.draws import (
     read_draw,
     store_draw,
 )
+from labelmill.audits.estimating import estimate
 from labelmill.audits.results import (
     all_results,
     audited_versions,
-    estimate,
     latest_audit,
     read_answered,
     store_result,
