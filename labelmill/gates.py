@@ -26,6 +26,7 @@ GATES = (
     "vote_shift",
     "gold_loss",
     "model_fallback",
+    "audit_accuracy",
 )
 """Names of all gates, in the order in which they are checked."""
 
@@ -35,6 +36,7 @@ def check_gates(
     candidate: Candidate,
     parent: Manifest | None,
     accept: Collection[str] = (),
+    audited: float | None = None,
 ) -> tuple[GateResult, ...]:
     """Check all gates.
 
@@ -43,10 +45,13 @@ def check_gates(
         candidate: The new version.
         parent: Manifest of the current version, if there is one.
         accept: Names of gates that the operator overrides.
+        audited: Lower end of the accuracy that an audit of the current version found.
     """
     results = [*_gates_of(job, candidate)]
     if parent is not None:
         results += gates_against(parent, job, candidate)
+        if audited is not None:
+            results.append(_audit_accuracy(audited, job.gates.min_audit_accuracy, parent))
     return tuple(
         replace(
             r,
@@ -60,6 +65,18 @@ def check_gates(
 def refused(results: Collection[GateResult]) -> tuple[GateResult, ...]:
     """Return the gates that stop the publication."""
     return tuple(r for r in results if not r.passed and not r.accepted)
+
+
+def _audit_accuracy(audited: float, limit: float, parent: Manifest) -> GateResult:
+    return GateResult(
+        "audit_accuracy",
+        audited >= limit,
+        audited,
+        limit,
+        f"an audit found that version {parent.version}, the current one, may be right on no more "
+        f"than {audited:.1%} of its labels, less than gates.min_audit_accuracy ({limit:.1%}); if "
+        "the new version mends that, run again with --accept audit_accuracy and audit it",
+    )
 
 
 def _gates_of(job: JobSpec, candidate: Candidate) -> Iterator[GateResult]:

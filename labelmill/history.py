@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from labelmill.audits.results import AuditResult, audited_versions
 from labelmill.errors import CorruptFileError, VersionNotFoundError
 from labelmill.manifest import Manifest
 from labelmill.store import Store
@@ -30,6 +31,8 @@ class VersionSummary:
         class_counts: By class, covered records with that label.
         accepted: Gates that refused it and were overridden by name.
         changes: What changed since the version before in the list; None for the first.
+        audited: What its last audit found of the accuracy: `accuracy`, `low`, `high` and `n`, the
+            records; None without an audit.
         damaged: What is wrong with its manifest; all else is then zero or empty.
     """
 
@@ -41,6 +44,7 @@ class VersionSummary:
     class_counts: Mapping[str, int] | None = None
     accepted: tuple[str, ...] = ()
     changes: VersionChanges | None = None
+    audited: Mapping[str, float] | None = None
     damaged: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +71,15 @@ def history(store: Store, last: int | None = None) -> list[VersionSummary]:
     summaries = [_summary(None, *read[0])] if read else []
     for (_, before), after in itertools.pairwise(read):
         summaries.append(_summary(before, *after))
+    audits = audited_versions(store)
+    summaries = [replace(s, audited=_audited(audits.get(s.version))) for s in summaries]
     return summaries if last is None else summaries[-last:]
+
+
+def _audited(found: AuditResult | None) -> Mapping[str, float] | None:
+    if found is None:
+        return None
+    return {"accuracy": found.accuracy, "low": found.low, "high": found.high, "n": found.n}
 
 
 def _read(store: Store, number: int) -> Manifest | CorruptFileError | None:

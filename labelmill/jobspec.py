@@ -204,6 +204,11 @@ class GatesSpec(Section):
         description="Least accuracy on gold that scores; refused when all of its 95 % interval is "
         "below.",
     )
+    min_audit_accuracy: Fraction = Field(
+        0.0,
+        description="Least lower end of the 95 % interval that the last audit of the current "
+        "version found; refused when it is below. A version without an audit passes.",
+    )
     max_gold_loss: Fraction = Field(
         0.02,
         description="Largest drop of the accuracy on gold that scores, from that of the current "

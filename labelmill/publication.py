@@ -38,6 +38,7 @@ class RunInfo:
         parent_digest: Its content digest.
         inputs_digest: Digest of all that determines the result.
         accept: Gates that the operator overrides.
+        audited: Lower end of the accuracy that an audit of the parent found; None without one.
         files: What was stored before the run: the functions' code and the data files they read.
     """
 
@@ -50,6 +51,7 @@ class RunInfo:
     parent_digest: str | None
     inputs_digest: str
     accept: tuple[str, ...] = ()
+    audited: float | None = None
     files: tuple[FileEntry, ...] = ()
 
 
@@ -161,7 +163,7 @@ def _publish(publication: Publication, store: Store) -> RunOutcome:
     counts = _counts(records, outcomes, publication.repeats, len(task.table.class_names))
     parent = None if run.parent is None else read_manifest(store, run.parent)
     candidate = Candidate(task.table.lfs, counts, summary)
-    gates = check_gates(task.job, candidate, parent, run.accept)
+    gates = check_gates(task.job, candidate, parent, run.accept, run.audited)
     times = {key: counts.pop(key) for key in (*MEASURED, "lf_usage")}
     if parent is not None:
         times |= _measured_before(times, parent, task.table.names)

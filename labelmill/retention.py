@@ -31,7 +31,11 @@ FOLDERS = (
     "votes", "patterns", "faults", "ids", "labels", "models", "reports", "code", "resources",
     "teach",
 )  # fmt: skip
-"""Folders whose files are deleted when no version names them; ``prompts`` is never touched."""
+"""Folders whose files are deleted when no version names them.
+
+What was paid for is never touched: answers of models in ``prompts``, and of people in
+``_labelmill/audits``.
+"""
 
 MIN_AGE = datetime.timedelta(days=1)
 """Guard time unless told otherwise: longer than any run."""

@@ -1,6 +1,7 @@
 """The command line: the group, its commands about jobs, and what becomes of errors.
 
-Commands about published versions are in `cli_versions`, those for teaching in `cli_teach`.
+Commands about published versions are in `cli_versions`, those for teaching in `cli_teach`, those
+for audits in `cli_audit`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from labelmill.errors import GateRefusedError, LabelmillError
 from labelmill.jobfile import load_job
 from labelmill.jobspec import JobSpec, json_schema
 from labelmill.uris import without_credentials
+from pipelines.cli_audit import COMMANDS as AUDIT_COMMANDS
 from pipelines.cli_engines import COMMANDS as ENGINE_COMMANDS
 from pipelines.cli_parts import consoles, drop_output, job_options
 from pipelines.cli_teach import COMMANDS as TEACH_COMMANDS
@@ -256,7 +258,7 @@ def lfs(
         LFScreen(out).sample(found, View(named))
 
 
-for command in (*TEACH_COMMANDS, *ENGINE_COMMANDS, *VERSION_COMMANDS):
+for command in (*TEACH_COMMANDS, *AUDIT_COMMANDS, *ENGINE_COMMANDS, *VERSION_COMMANDS):
     cli.add_command(command)
 
 

@@ -184,7 +184,7 @@ def verify(uri: str, version: int | None, as_json: bool) -> None:
 def gc(uri: str, keep: int, min_age: float, dry_run: bool, as_json: bool) -> None:
     """Delete versions in URI but the latest N, and files that no version names any more.
 
-    Answers of language models (prompts/) are never deleted.
+    Answers of language models (prompts/) and audits are never deleted.
     """
     import datetime
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,14 @@ from labelmill.judging.ledger import (
     judgements_of,
     read_ledger,
 )
-from labelmill.judging.sheet import Sheet, SheetFiles, SheetRecord, sheet_folder, write_sheet
+from labelmill.judging.sheet import (
+    Sheet,
+    SheetFiles,
+    SheetRecord,
+    find_sheet,
+    sheet_folder,
+    write_sheet,
+)
 from labelmill.records import ID
 from labelmill.teach.drawing import POOL, draw_uncertain
 from labelmill.teach.features import Floats
@@ -175,6 +183,16 @@ def section_of(job: JobSpec, folder: Path) -> dict[str, str]:
     return {"uri": path, "column": "label", "role": "role"}
 
 
+def with_ledger(job: JobSpec, job_path: Path, folder: Path) -> JobSpec:
+    """Return the job with gold from the ledger; a job file without gold gets the section."""
+    if job.gold is not None:
+        return job
+    section = section_of(job, folder)
+    write_job(job_path, add_section(job_path.read_text(encoding="utf-8"), "gold", section))
+    gold = GoldSpec(**{**section, "uri": str(ledger_of(job, folder))})
+    return job.model_copy(update={"gold": gold})
+
+
 def read_back(
     job: JobSpec,
     job_path: Path,
@@ -198,7 +216,8 @@ def read_back(
         JobSpecError: An answer does not fit its sheet or earlier judgements; nothing was added.
     """
     ledger = ledger_of(job, folder)
-    every = [read_answers(path, sheet_folder(folder, job.name), judge=judge) for path in files]
+    find = partial(find_sheet, folder=sheet_folder(folder, job.name))
+    every = [read_answers(path, find, judge=judge) for path in files]
     for path, answers in zip(files, every, strict=True):
         if answers.sheet.purpose != "judge":
             raise JobSpecError(
@@ -214,13 +233,8 @@ def read_back(
             )
     judgements = [one for answers in every for one in judgements_of(answers, "fit")]
     added = add_judgements(ledger, judgements, replace=replace)
-    section = None
-    if job.gold is None:
-        added_section = section_of(job, folder)
-        text = job_path.read_text(encoding="utf-8")
-        write_job(job_path, add_section(text, "gold", added_section))
-        section = "gold"
-        job = job.model_copy(update={"gold": GoldSpec(**{**added_section, "uri": str(ledger)})})
+    section = "gold" if job.gold is None else None
+    job = with_ledger(job, job_path, folder)
     told = [one.minutes for one in read_ledger(ledger) if one.minutes is not None]
     fit = [one for one in read_ledger(ledger) if one.role == "fit"]
     return Read(

@@ -8,8 +8,8 @@ import re
 import socket
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
+from labelmill.audits.results import latest_audit
 from labelmill.datafiles import stage
 from labelmill.environment import labelmill_version
 from labelmill.errors import (
@@ -153,6 +154,14 @@ def _failure_recorded(store: Store, run_id: str) -> Iterator[None]:
         raise
 
 
+def _audited(plan: Plan, store: Store) -> float | None:
+    """Return the least that an audit says of the current version, if a gate asks for it."""
+    if plan.parent is None or not plan.job.gates.min_audit_accuracy:
+        return None
+    found = latest_audit(store, plan.parent.version)
+    return None if found is None else found.low
+
+
 def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[RunInfo, Submission]:
     """Check what a run needs, and describe it."""
     unknown = [name for name in accept if name not in GATES]
@@ -175,6 +184,7 @@ def _prepare(plan: Plan, choice: RunnerChoice, accept: Sequence[str]) -> tuple[R
         parent_digest=None if plan.parent is None else plan.parent.digest,
         inputs_digest=plan.inputs_digest,
         accept=tuple(accept),
+        audited=_audited(plan, store),
     )
     mark = plan.task.votes_mark if plan.task.reuse else ""
     votes, labels = count_stored(store, mark)

@@ -22,19 +22,29 @@ MOST_CLASSES = 6
 
 
 def print_history(console: Console, versions: Sequence[VersionSummary]) -> None:
-    """Print versions, a line each, the oldest first."""
-    table = ScreenParts(console).table(
-        ["version", "started", "records", "covered", "classes", "changed", "accepted", "run"], 0
-    )
+    """Print versions, a line each, the oldest first; what audits found, if there are any."""
+    audit = ["audited"] if any(version.audited for version in versions) else []
+    names = ["version", "started", "records", "covered", "classes", "changed", "accepted"]
+    table = ScreenParts(console).table([*names, *audit, "run"], 0)
     for column in table.columns:
         column.justify = "left"
     for version in versions:
-        table.add_row(*map(Text, _cells(version)))
+        cells = _cells(version)
+        if audit:
+            cells.insert(-1, _audited(version))
+        table.add_row(*map(Text, cells))
     console.print(table)
     for version in versions:
         if version.damaged is not None:
             text = f"version {version.version}: {printable(version.damaged)}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _audited(version: VersionSummary) -> str:
+    found = version.audited
+    if found is None:
+        return "-"
+    return f"{found['accuracy']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
 
 
 def _cells(version: VersionSummary) -> list[str]:

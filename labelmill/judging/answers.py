@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labelmill.errors import JobSpecError
 from labelmill.exportwriters import inert
-from labelmill.judging.sheet import Sheet, find_sheet
+from labelmill.judging.sheet import Sheet
 from labelmill.suggestion import did_you_mean
 
 SCHEMA = "labelmill-answers"
@@ -47,12 +47,12 @@ class Answers:
         return len(self.sheet.records) - len(self.labels) - len(self.unsure)
 
 
-def read_answers(path: Path, folder: Path, *, judge: str = "") -> Answers:
+def read_answers(path: Path, find: Callable[[str], Sheet], *, judge: str = "") -> Answers:
     """Read a file of answers.
 
     Args:
         path: The file, `.json` from the form or `.csv`.
-        folder: Folder of the sheets.
+        find: Finds the sheet with an id, such as `sheet.find_sheet` in a folder.
         judge: Who judged, where the file does not say.
 
     Raises:
@@ -65,10 +65,10 @@ def read_answers(path: Path, folder: Path, *, judge: str = "") -> Answers:
     except (OSError, UnicodeDecodeError) as error:
         raise JobSpecError(f"{path}: cannot be read: {error}") from error
     read = _from_csv if path.suffix.lower() == ".csv" else _from_json
-    return read(text, str(path), folder, judge)
+    return read(text, str(path), find, judge)
 
 
-def _from_json(text: str, where: str, folder: Path, judge: str) -> Answers:
+def _from_json(text: str, where: str, find: Callable[[str], Sheet], judge: str) -> Answers:
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -82,7 +82,7 @@ def _from_json(text: str, where: str, folder: Path, judge: str) -> Answers:
     answers = content.get("answers")
     if not isinstance(answers, list) or not all(isinstance(a, dict) for a in answers):
         raise JobSpecError(f"{where}: 'answers' is not a list of objects")
-    sheet = find_sheet(str(content.get("sheet")), folder)
+    sheet = find(str(content.get("sheet")))
     given = [(f"answer {n}", a.get("id"), a.get("label")) for n, a in enumerate(answers, 1)]
     labels, unsure = _checked(given, sheet, where)
     seen = frozenset(str(a.get("id")) for a in answers if a.get("saw_prediction") is True)
@@ -97,7 +97,7 @@ def _from_json(text: str, where: str, folder: Path, judge: str) -> Answers:
     )
 
 
-def _from_csv(text: str, where: str, folder: Path, judge: str) -> Answers:
+def _from_csv(text: str, where: str, find: Callable[[str], Sheet], judge: str) -> Answers:
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     columns = rows[0].keys() if rows else ()
     missing = [name for name in ("sheet", "id", "label") if name not in columns]
@@ -106,7 +106,7 @@ def _from_csv(text: str, where: str, folder: Path, judge: str) -> Answers:
     sheets = sorted({row["sheet"] for row in rows})
     if len(sheets) != 1:
         raise JobSpecError(f"{where}: rows of {len(sheets)} sheets; a file holds one")
-    sheet = find_sheet(sheets[0], folder)
+    sheet = find(sheets[0])
     names = {inert(record.id): record.id for record in sheet.records}
     given = []
     for line, row in enumerate(rows, 2):

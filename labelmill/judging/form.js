@@ -4,7 +4,7 @@ const sheet = JSON.parse(document.getElementById("sheet").textContent);
 const KEYS = "1234567890qwertyuiopasdfghjklzxcvbnm";
 const at = (id) => document.getElementById(id);
 const memory = "labelmill-" + sheet.id;
-let state = { at: 0, answers: {}, seen: {}, judge: "", minutes: "", seconds: 0 };
+let state = { at: 0, answers: {}, seen: {}, judge: sheet.judge, minutes: "", seconds: 0 };
 try { state = Object.assign(state, JSON.parse(localStorage.getItem(memory) || "{}")); } catch (e) {}
 
 function keep() {

@@ -22,6 +22,7 @@ def form_of(sheet: Sheet) -> str:
     """Return the HTML page of a sheet."""
     content = {
         "id": sheet.id,
+        "judge": sheet.about.get("auditor", ""),
         "classes": list(sheet.classes),
         "records": [
             {"id": r.id, "values": dict(r.values), "predicted": r.predicted} for r in sheet.records

@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,19 @@ class Sheet:
 
     @property
     def id(self) -> str:
-        """Digest of the sheet, ten hex digits; its answers carry it."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:10]
+        """Digest of what was drawn and for whom, ten hex digits; its answers carry it.
+
+        What a judge sees of the records is no part of it, so that a sheet can be kept without.
+        """
+        drawn = [[record.id, record.chosen, record.weight] for record in self.records]
+        content = [self.purpose, self.job, list(self.classes), drawn, dict(self.about)]
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def without_values(self) -> Sheet:
+        """Return the sheet with the ids of its records alone, and the same id."""
+        bare = (SheetRecord(r.id, r.chosen, {}, weight=r.weight) for r in self.records)
+        return replace(self, records=tuple(bare))
 
     def to_json(self) -> str:
         """Return the sheet as one JSON document."""

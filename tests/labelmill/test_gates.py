@@ -48,9 +48,9 @@ def summary_of(quarantined=(), fallback=None, right=90, n=100):
     }
 
 
-def check(counts, parent=None, accept=(), lfs=LFS, summary=None, **changes):
+def check(counts, parent=None, accept=(), lfs=LFS, summary=None, audited=None, **changes):
     candidate = Candidate(lfs, counts, summary or summary_of())
-    return check_gates(job_of(**changes), candidate, parent, accept)
+    return check_gates(job_of(**changes), candidate, parent, accept, audited)
 
 
 def parent_of(counts, class_names=("ham", "spam"), **summary):
@@ -77,7 +77,7 @@ def stopped(counts, parent=None, accept=(), **options):
 
 
 def test_good_version_passes_every_gate():
-    results = check(counts_of(), parent_of(counts_of()))
+    results = check(counts_of(), parent_of(counts_of()), audited=0.8)
     assert [result.name for result in results] == list(GATES)
     assert all(result.passed and not result.accepted for result in results)
     json.dumps([result.to_dict() for result in results], allow_nan=False)
@@ -246,3 +246,12 @@ def test_histograms_without_common_classes_diverge_fully(a, b):
 
 def test_empty_histogram_diverges_from_nothing():
     assert jensen_shannon([0, 0], [3, 1]) == 0.0
+
+
+def test_audit_of_the_current_version_counts_by_the_least_that_it_says():
+    limits = {"gates": {"min_audit_accuracy": 0.8}}
+    parent = parent_of(counts_of())
+    assert stopped(counts_of(), parent, audited=0.79, **limits) == ["audit_accuracy"]
+    assert not stopped(counts_of(), parent, ["audit_accuracy"], audited=0.79, **limits)
+    assert not stopped(counts_of(), parent, audited=0.8, **limits)
+    assert not stopped(counts_of(), parent, **limits)  # nobody audited it

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+from functools import partial
 
 import pytest
 
@@ -36,7 +37,7 @@ def answer(folder, sheet, answers, /, **changes):
     content |= {"minutes": 3, "answers": answers, **changes}
     path = folder / "answers.json"
     path.write_text(json.dumps(content))
-    return read_answers(path, folder)
+    return read_answers(path, partial(find_sheet, folder=folder))
 
 
 def test_sheet_comes_back_from_its_file(drawn):
@@ -75,7 +76,7 @@ def test_csv_of_a_sheet_is_inert_and_its_answers_find_their_records(drawn):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(filled)
-    answers = read_answers(folder / "filled.csv", folder, judge="Bo")
+    answers = read_answers(folder / "filled.csv", partial(find_sheet, folder=folder), judge="Bo")
     assert answers.labels == {"a": "ham", "=d": "spam"}
     assert answers.unsure == {"c"}
     assert (answers.missing, answers.judge) == (1, "Bo")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 from browser import CHROMIUM, PATIENCE, Page, in_browser
 
 from labelmill.judging.answers import read_answers
 from labelmill.judging.forms import form_of
-from labelmill.judging.sheet import Sheet, SheetRecord, write_sheet
+from labelmill.judging.sheet import Sheet, SheetRecord, find_sheet, write_sheet
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
@@ -53,7 +54,7 @@ def test_keys_answer_and_the_download_is_read_back(drawn, tmp_path):
     assert shown[:4] == ["plain", HOSTILE, "third", "fourth"]
     (path,) = tmp_path.glob("answers-*.json")
     assert path.name == f"answers-{sheet.id}-Ann.json"
-    answers = read_answers(path, tmp_path)
+    answers = read_answers(path, partial(find_sheet, folder=tmp_path))
     assert answers.labels == {"r0": "ham", "r1": "<i>other</i>"}
     assert answers.unsure == {"r2"}
     assert answers.saw_prediction == frozenset()
@@ -109,3 +110,18 @@ def test_prediction_is_hidden_until_asked_for_and_answers_survive_a_reload(drawn
         "Record 2 of 4, 1 answered",
         0,
     ]
+
+
+def test_form_of_an_auditor_has_their_name_and_no_published_label(tmp_path):
+    records = (SheetRecord("r0", "audit", {"text": HOSTILE}),)
+    sheet = Sheet("audit", "mail", ("ham", "spam"), records, {"auditor": "Bo <b>", "draw": "d"})
+    files = write_sheet(sheet, form_of(sheet), tmp_path)
+
+    async def look(page: Page) -> list[object]:
+        await page.open(files.form)
+        return [
+            await page.value(f"document.getElementById('{name}').{what}")
+            for name, what in (("judge", "value"), ("show", "hidden"), ("record", "textContent"))
+        ]
+
+    assert in_browser(tmp_path, look) == ["Bo <b>", True, HOSTILE]
