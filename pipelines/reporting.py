@@ -89,7 +89,7 @@ def build_report(
         model=_model(summary["model"]),
         samples=sample_records(store, manifest, scan, conflicting(pairs, CONFLICTS), columns),
         letters=dead_letters(store, manifest),
-        effort=effort_of(manifest, audit),
+        effort=effort_of(store, manifest),
         provenance=provenance_of(manifest),
     )
 

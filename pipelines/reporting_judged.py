@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from labelmill.errors import JobSpecError
-from labelmill.judging.ledger import Judgement, read_ledger
 from labelmill.manifest import Manifest
 from labelmill.report.content import Accuracy, Effort, Histogram, Interval
 from labelmill.store import Store
+
+EFFORTS = (
+    "judgements that informed the fit",
+    "judgements that scored",
+    "judgements in audits",
+)
 
 FEW = 50
 """Gold records below which an accuracy says little."""
@@ -27,7 +30,7 @@ class Audited:
         records: Records that were audited.
         auditors: How many people.
         alpha: Krippendorff's alpha between them; None for one auditor.
-        minutes: What it took; None where nobody said.
+        disputed: Records that they differ on and that nobody decided.
         per_class: Precision and recall by class.
     """
 
@@ -35,22 +38,45 @@ class Audited:
     records: int
     auditors: int
     alpha: float | None
-    minutes: float | None
+    disputed: int
     per_class: Mapping[str, tuple[Interval | None, Interval | None]] = field(default_factory=dict)
 
 
 def latest_audit_of(store: Store, version: int) -> Audited | None:
-    """Return the latest audit of a version; None without one."""
-    try:
-        audits = importlib.import_module("labelmill.audits")
-    except ModuleNotFoundError:
-        return None
-    found = audits.latest_audit(store, version)
+    """Return the latest audit of a version; None without one.
+
+    Raises:
+        CorruptFileError: It is damaged.
+    """
+    audits = _audits()
+    found = None if audits is None else audits.latest_audit(store, version)
     if found is None:
         return None
-    auditors = found.auditors if isinstance(found.auditors, int) else len(found.auditors)
-    accuracy = Interval(found.accuracy, found.low, found.high)
-    return Audited(accuracy, found.n, auditors, found.alpha, found.minutes)
+    return Audited(
+        Interval(found.accuracy, found.low, found.high),
+        found.n,
+        len(found.auditors),
+        found.alpha,
+        found.disputed,
+        {one.name: _precision_and_recall(one) for one in found.per_class},
+    )
+
+
+def _audits() -> Any:
+    """Return the package of audits; None in a labelmill without one."""
+    try:
+        return importlib.import_module("labelmill.audits")
+    except ModuleNotFoundError:
+        return None
+
+
+def _precision_and_recall(one: Any) -> tuple[Interval | None, Interval | None]:
+    return (
+        None
+        if one.precision is None
+        else Interval(one.precision, one.precision_low, one.precision_high),
+        None if one.recall is None else Interval(one.recall, one.recall_low, one.recall_high),
+    )
 
 
 def accuracies(manifest: Manifest, audit: Audited | None, histogram: Histogram) -> list[Accuracy]:
@@ -95,42 +121,21 @@ def _gold_notes(gold: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def effort_of(manifest: Manifest, audit: Audited | None) -> Effort:
-    """Return the human effort that is known of: judgements, gold, the audit."""
-    lines: list[tuple[str, int, float | None]] = []
-    judged = _ledger(manifest)
-    for role, title in (("fit", "judged to inform the fit"), ("eval", "judged to score")):
-        mine = [one for one in judged if one.role == role]
-        if mine:
-            judges = {one.judge for one in mine if one.judge}
-            who = f", by {len(judges)} {'people' if len(judges) > 1 else 'person'}"
-            lines.append((title + (who if judges else ""), len(mine), _minutes(mine)))
-    gold = manifest.summary.get("gold") or {}
-    if not judged and gold:
-        for key, title in (
-            ("fit_records", "gold records that informed the fit"),
-            ("eval_records", "gold records that scored"),
-        ):
-            if gold.get(key):
-                lines.append((title, gold[key], None))
-    if audit is not None:
-        lines.append(("audited", audit.records, audit.minutes))
-    total = sum(judgements for _, judgements, _ in lines)
-    return Effort(tuple(lines), manifest.counts["covered"], total)
+def effort_of(store: Store, manifest: Manifest) -> Effort:
+    """Return the human effort that is known of: judgements, gold, audits.
 
-
-def _ledger(manifest: Manifest) -> list[Judgement]:
-    """Return the judgements that the job's gold reads; none where it is something else."""
-    gold = manifest.spec.get("gold") or {}
-    uri = gold.get("uri")
-    if not isinstance(uri, str) or "://" in uri or not uri.endswith(".jsonl"):
-        return []
-    try:
-        return read_ledger(Path(uri))
-    except (JobSpecError, OSError, UnicodeDecodeError):
-        return []  # gold of another form
-
-
-def _minutes(judged: list[Judgement]) -> float | None:
-    told = [one.minutes for one in judged if one.minutes is not None]
-    return sum(told) if told else None
+    Raises:
+        CorruptFileError: A stored audit is damaged.
+        JobSpecError: The ledger of judgements is.
+    """
+    covered, audits = manifest.counts["covered"], _audits()
+    if audits is None:
+        gold = manifest.summary.get("gold") or {}
+        spent = [gold.get("fit_records", 0), gold.get("eval_records", 0), 0]
+        minutes = [None, None, None]
+    else:
+        found = audits.effort(store, manifest)
+        spent = [found.fit, found.eval, found.audit]
+        minutes = [found.fit_minutes, found.eval_minutes, found.audit_minutes]
+    lines = tuple(line for line in zip(EFFORTS, spent, minutes, strict=True) if line[1])
+    return Effort(lines, covered, sum(spent))

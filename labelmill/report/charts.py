@@ -141,7 +141,7 @@ def heat_map(pairs: PairCounts) -> Markup:
 
 
 def _cell(pairs: PairCounts, row: int, column: int, left: int, top: int) -> Markup:
-    """Return a cell: overlap as a share of the smaller function, conflict of the overlap."""
+    """Return a cell: overlap or conflict as a share of the function that votes less."""
     x, y = left + column * _CELL, top + row * _CELL
     if row == column:
         return Markup('<rect class="same" x="{}" y="{}" width="{}" height="{}"/>').format(
@@ -152,7 +152,7 @@ def _cell(pairs: PairCounts, row: int, column: int, left: int, top: int) -> Mark
         return Markup()
     smaller = max(1, min(pairs.together[row][row], pairs.together[column][column]))
     below = row > column
-    share = together / smaller if below else conflicts / together
+    share = (together if below else conflicts) / smaller
     if not share:
         return Markup()
     what = f"{conflicts:,} of them in conflict ({conflicts / together:.0%})"
