@@ -85,8 +85,10 @@ def accuracies(manifest: Manifest, audit: Audited | None, histogram: Histogram) 
     if audit is not None:
         people = "one auditor" if audit.auditors == 1 else f"{audit.auditors} auditors"
         alpha = "" if audit.alpha is None else f", who agree with alpha {audit.alpha:.2f}"
-        note = f"By {people}{alpha}, on a sample drawn for this version."
-        known.append(Accuracy(audit.accuracy, "audit", audit.records, "records", (note,)))
+        notes = [f"By {people}{alpha}, on a sample drawn for this version."]
+        if audit.disputed:
+            notes.append(f"On {audit.disputed:,} records they differ, and nobody decided.")
+        known.append(Accuracy(audit.accuracy, "audit", audit.records, "records", tuple(notes)))
     gold = manifest.summary.get("gold") or {}
     scores = (gold.get("model") or {}).get("covered")
     if gold.get("eval_records") and scores is not None:

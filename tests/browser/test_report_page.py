@@ -64,9 +64,13 @@ def test_attacks_in_the_corpus_do_nothing(attacked):
 
 def test_escaping_alone_keeps_attacks_inert(attacked):
     page, asked = attacked
-    told = ask(page, "return document.title + document.querySelectorAll('img,iframe,a').length")
-    assert OWNED not in told.removeprefix("hostile <img src=").partition("onerror")[0]
-    assert told.endswith(ask(page, "return document.querySelectorAll('a[href^=\"#\"]').length"))
+    question = (
+        "const made = 'main img, main iframe, main form, base, main script, a:not([href^=\"#\"])';"
+        "return JSON.stringify([document.title, document.querySelectorAll(made).length]);"
+    )
+    title, made = json.loads(ask(page, question))
+    assert title != OWNED
+    assert made == 0
     assert not asked
 
 
