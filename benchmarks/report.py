@@ -1,4 +1,4 @@
-"""What a report costs: seconds from shell to page, its size, and the memory it takes.
+"""What a report costs: wall and processor seconds from shell to page, its size, and peak memory.
 
 Real short texts: the package summaries of the shared data folder (`LABELMILL_DATA`, or
 `../shared/data` beside the checkout), in files of 100,000 rows, with the 20 expressions of
@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 from benchmarks.throughput import DATA, ROOT, enlarge, write_job
 
 
-def run(*arguments: str) -> tuple[float, float]:
-    """Run labelmill; return wall seconds and peak memory, in MB, of its largest process."""
+def run(*arguments: str) -> tuple[float, float, float]:
+    """Run labelmill; return wall and processor seconds, and peak MB of its largest process."""
     code = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
         "sys.exit(done.returncode)\n"
     )
     command = [sys.executable, "-m", "pipelines", *arguments]
@@ -36,7 +37,8 @@ def run(*arguments: str) -> tuple[float, float]:
         [sys.executable, "-c", code, *command],
         check=True, capture_output=True, text=True, cwd=ROOT, env=environment,
     )  # fmt: skip
-    return time.perf_counter() - started, float(done.stdout.split()[-1])
+    cpu, peak = map(float, done.stdout.split()[-2:])
+    return time.perf_counter() - started, cpu, peak
 
 
 def main() -> None:
@@ -49,8 +51,8 @@ def main() -> None:
         print(f"no {source}: set LABELMILL_DATA to the folder with the shared data sets")
         return
     texts = pq.read_table(source, columns=["id", "text"])
-    print("| rows, 20 regexes | version | seconds | MB of the page | peak MB |")
-    print("|---|---|---|---|---|")
+    print("| rows, 20 regexes | version | seconds | cpu s | MB of the page | peak MB |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         for rows in arguments.rows:
             folder = (arguments.keep or Path(temporary)) / str(rows)
@@ -60,13 +62,12 @@ def main() -> None:
             run("run", str(job))
             for version, title in ((1, "the first"), (2, "compared with the first")):
                 page = folder / f"report-{version}.html"
-                taken, peak = run(
+                taken, cpu, peak = run(
                     "report", str(folder / "out"), "--version", str(version), "--out", str(page)
                 )
                 size = page.stat().st_size / 1e6
-                print(
-                    f"| {rows:,} | {title} | {taken:.1f} | {size:.2f} | {peak:,.0f} |", flush=True
-                )
+                numbers = f"{taken:.1f} | {cpu:.1f} | {size:.2f} | {peak:,.0f}"
+                print(f"| {rows:,} | {title} | {numbers} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from labelmill.report.content import (
     Before,
     Check,
     ClassRow,
+    FunctionRow,
     Gate,
     Interval,
     ModelState,
@@ -22,7 +23,7 @@ from labelmill.store import Store
 from labelmill.versionchanges import changes_between
 from labelmill.versions import read_manifest
 from pipelines.reporting_counts import conflicting, count_moves, count_pairs, scan_labels
-from pipelines.reporting_functions import function_rows
+from pipelines.reporting_functions import drifts_of, function_rows
 from pipelines.reporting_judged import Audited, accuracies, effort_of, latest_audit_of
 from pipelines.reporting_origin import dead_letters, later_refusal, provenance_of
 from pipelines.reporting_samples import sample_records
@@ -71,7 +72,7 @@ def build_report(
         refusal=later_refusal(store, manifest),
         gates=tuple(Gate(**gate) for gate in manifest.gates),
         attention=attention_of(manifest, functions.rows, known),
-        before=None if parent is None else _before(store, parent, manifest),
+        before=None if parent is None else _before(store, parent, manifest, functions.rows),
         before_missing=parent_missing,
         classes=_classes(manifest, parent, audit),
         functions=functions.shown,
@@ -106,7 +107,9 @@ def _parent(store: Store, manifest: Manifest) -> tuple[Manifest | None, str]:
         return None, f"Version {manifest.parent}, which this one follows, is damaged: {error}"
 
 
-def _before(store: Store, parent: Manifest, manifest: Manifest) -> Before:
+def _before(
+    store: Store, parent: Manifest, manifest: Manifest, functions: Sequence[FunctionRow]
+) -> Before:
     before, now = parent.counts, manifest.counts
     shift, missing, moves = None, "", None
     if parent.class_names == manifest.class_names:
@@ -125,6 +128,7 @@ def _before(store: Store, parent: Manifest, manifest: Manifest) -> Before:
         covered=before["covered"],
         changes=tuple(change_lines(changes_between(parent, manifest))),
         label_shift=shift,
+        drifts=drifts_of(functions, before["rows"], now["rows"]),
         moves=moves,
         moves_missing=missing,
     )
@@ -172,10 +176,7 @@ def _model(model: Mapping[str, Any]) -> ModelState:
         checks=tuple(
             Check(one["name"], one["verdict"], one["sentence"]) for one in model.get("checks", ())
         ),
-        duplicates=tuple(map(_duplicate, model.get("duplicates", ()))),
+        duplicates=tuple(", ".join(names) for names in model.get("duplicates", ())),
+        kept=bool(model.get("kept")),
+        drift=model.get("drift"),
     )
-
-
-def _duplicate(found: Any) -> str:
-    """Return functions that vote alike as a phrase, in whatever form the model lists them."""
-    return ", ".join(map(str, found)) if isinstance(found, list) else str(found)

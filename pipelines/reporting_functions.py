@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelmill.manifest import Manifest
-from labelmill.report.content import FunctionRow, Interval
+from labelmill.report.content import Drift, FunctionRow, Interval
+from labelmill.shifts import rate_shift
 from labelmodel.metrics import wilson_interval
 
 MOST_FUNCTIONS = 300
 """Rows that a report shows: functions that failed, and those that vote most."""
+
+MOST_DRIFTS = 10
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,26 @@ def _row(
         used=not lf["quarantined"],
         fingerprint=fingerprint,
     )
+
+
+def drifts_of(rows: Sequence[FunctionRow], rows_before: int, rows_now: int) -> tuple[Drift, ...]:
+    """Return functions that were not edited and vote on another share of the records.
+
+    Args:
+        rows: The LF table.
+        rows_before: Records of the version before.
+        rows_now: Records of this version.
+    """
+    found = []
+    for row in rows:
+        if row.votes_before is None or row.change or not row.used:
+            continue
+        shift = rate_shift(row.votes_before, rows_before, row.votes, rows_now)
+        if shift:
+            found.append(
+                Drift(row.name, row.votes_before / rows_before, row.votes / rows_now, shift)
+            )
+    return tuple(sorted(found, key=lambda drift: -drift.shift)[:MOST_DRIFTS])
 
 
 def learned_interval(lf: Mapping[str, Any]) -> Interval | None:

@@ -213,6 +213,23 @@ class Moves:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """A function that was not edited and votes on another share of the records than before.
+
+    Attributes:
+        name: The function.
+        before: Share of the records that it voted on.
+        now: Share that it votes on.
+        shift: How far that moved beyond chance, as a part of the larger share, 0 to 1.
+    """
+
+    name: str
+    before: float
+    now: float
+    shift: float
+
+
+@dataclass(frozen=True)
 class Before:
     """The version before, and what changed since.
 
@@ -223,6 +240,7 @@ class Before:
         changes: What changed, as short phrases.
         label_shift: Jensen-Shannon divergence of the labels' distributions, in bits; None where
             the classes are others.
+        drifts: Functions that drifted, the furthest first; not all.
         moves: Labels that moved; None where that was not looked for, and `moves_missing` says why.
         moves_missing: Why there are none.
     """
@@ -232,13 +250,14 @@ class Before:
     covered: int
     changes: tuple[str, ...]
     label_shift: float | None
+    drifts: tuple[Drift, ...]
     moves: Moves | None
     moves_missing: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check of the label model: ``pass``, ``warn`` or ``fail``."""
+    """A check of the label model: ``pass``, ``warn``, ``fail`` or ``unknown``."""
 
     name: str
     verdict: str
@@ -247,7 +266,18 @@ class Check:
 
 @dataclass(frozen=True)
 class ModelState:
-    """What the label model says of itself."""
+    """What the label model says of itself.
+
+    Attributes:
+        name: Its name in the job file.
+        regime: What it took its sources for; None for a model that does not tell.
+        fallback: Why majority vote was used in its place; None when it was not.
+        warnings: What it warns of.
+        checks: What was checked of it.
+        duplicates: Groups of functions that count about as one.
+        kept: Whether it is the model of an earlier version, not fitted again.
+        drift: How far votes moved since it was fitted; None where that was not measured.
+    """
 
     name: str
     regime: str | None
@@ -255,6 +285,8 @@ class ModelState:
     warnings: tuple[str, ...]
     checks: tuple[Check, ...]
     duplicates: tuple[str, ...] = ()
+    kept: bool = False
+    drift: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import json
 import re
@@ -24,7 +25,7 @@ from pipelines.cli import _main as labelmill_command
 from pipelines.lf_pairs import find_pairs
 from pipelines.reporting import build_report
 from pipelines.reporting_counts import spread
-from pipelines.reporting_functions import learned_interval
+from pipelines.reporting_functions import drifts_of, learned_interval
 from transforms.patterns import gather
 
 LINKS = ("href", "src", "action", "data", "srcset", "poster", "background", "formaction")
@@ -115,6 +116,20 @@ def test_moves_are_those_of_diff(job, report, capsys):
     assert report.before.moves.moved == diff["moved"] > 0
     shown = [(pair.before, pair.after, pair.records) for pair in report.before.moves.pairs]
     assert shown == [(p["before"], p["after"], p["records"]) for p in diff["pairs"]]
+
+
+def test_drift_is_of_functions_that_nobody_edited(report):
+    row = report.functions[0]
+    rows = [
+        replace(row, name="drifted", change="", votes_before=100, votes=900),
+        replace(row, name="edited", change="edited", votes_before=100, votes=900),
+        replace(row, name="steady", change="", votes_before=100, votes=102),
+        replace(row, name="new", change="new", votes_before=None, votes=900),
+    ]
+    (drift,) = drifts_of(rows, 1_000, 1_000)
+    assert (drift.name, drift.before, drift.now) == ("drifted", 0.1, 0.9)
+    before = replace(report.before, drifts=(drift,))
+    assert f"drifted 0.100 0.900 {drift.shift:.0%}" in Page(render(replace(report, before=before))).text
 
 
 def test_pairs_are_those_of_all_votes(job, report):
@@ -236,6 +251,30 @@ def test_an_expected_accuracy_is_called_not_measured(report):
     text = Page(render(replace(report, accuracy=expected, other_accuracy=()))).text
     assert "Accuracy, not measured" in text
     assert "Nothing was measured." in text
+
+
+def test_an_audit_comes_before_gold(job, tmp_path, capfd):
+    pytest.importorskip("labelmill.audits")
+    shutil.copytree(job.parent / "out", tmp_path / "out")
+    uri, forms = str(tmp_path / "out"), tmp_path / "forms"
+    assert labelmill_command(["audit", "draw", uri, "-n", "60", "--out", str(forms)]) == 0
+    (sheet,) = forms.glob("**/*.csv")
+    with sheet.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    answers = tmp_path / "answers.csv"
+    with answers.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows({**row, "label": "ham" if n % 3 else "spam"} for n, row in enumerate(rows))
+    read = ["audit", "read", uri, str(answers), "--auditor", "ann", "--out", str(forms)]
+    assert labelmill_command(read) == 0
+    capfd.readouterr()
+    report = build_report(Store.open(uri))
+    assert (report.accuracy.source, report.accuracy.records) == ("audit", 60)
+    assert report.other_accuracy[0].source == "gold"
+    assert report.classes[0].precision is not None
+    assert ("judgements in audits", 60, None) in report.effort.lines
+    assert "Accuracy, audited" in Page(render(report)).text
 
 
 def test_large_versions_are_read_at_even_distances(job):
