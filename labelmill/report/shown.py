@@ -9,6 +9,9 @@ from markupsafe import Markup, escape
 MOST_CHARACTERS = 600
 """Characters of a value that the page shows."""
 
+MOST_LINES = 14
+"""Lines of a value that the page shows."""
+
 # Controls (but tab and line feed), invisible and zero-width characters, marks that turn the
 # direction of text, separators, tags, and halves of characters.
 _HIDDEN = re.compile(
@@ -35,10 +38,11 @@ def plain(text: str) -> str:
 
 def excerpt(text: str, most: int = MOST_CHARACTERS) -> Markup:
     """Return the beginning of a text as HTML, and how long it is where it is cut."""
-    if len(text) <= most:
+    kept = "\n".join(text[:most].split("\n", MOST_LINES)[:MOST_LINES])
+    if len(kept) == len(text):
         return shown(text)
     cut = Markup('{} <span class="cut">… cut, {} characters in all</span>')
-    return cut.format(shown(text[:most]), f"{len(text):,}")
+    return cut.format(shown(kept), f"{len(text):,}")
 
 
 def _named(found: re.Match[str]) -> str:

@@ -129,7 +129,10 @@ def test_drift_is_of_functions_that_nobody_edited(report):
     (drift,) = drifts_of(rows, 1_000, 1_000)
     assert (drift.name, drift.before, drift.now) == ("drifted", 0.1, 0.9)
     before = replace(report.before, drifts=(drift,))
-    assert f"drifted 0.100 0.900 {drift.shift:.0%}" in Page(render(replace(report, before=before))).text
+    assert (
+        f"drifted 0.100 0.900 {drift.shift:.0%}"
+        in Page(render(replace(report, before=before))).text
+    )
 
 
 def test_pairs_are_those_of_all_votes(job, report):
@@ -223,6 +226,9 @@ def test_excerpt_says_how_long_the_text_is():
         excerpt("a" * 700) == "a" * 600 + ' <span class="cut">… cut, 700 characters in all</span>'
     )
     assert excerpt("<\n") == "&lt;\n"
+    lines = excerpt("a\n" * 50)
+    assert lines.count("\n") == 13
+    assert "cut, 100 characters in all" in lines
     assert shown("\ud800") == '<span class="char">U+D800</span>'
 
 
