@@ -23,11 +23,11 @@ demo: $(VENV)/.ready ## label the names of Unicode's characters, from nothing to
 
 .PHONY: test
 test: $(VENV)/.ready ## run the tests, all but the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores and not deploy" tests $(PACKAGES)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not engine and not stores and not deploy and not browser" tests $(PACKAGES)
 
 .PHONY: test-slow
 test-slow: $(VENV)/.ready ## run the tests that take minutes: long chains, killed runs, the wheel
-	@$(BIN)/python -m pytest -m "slow and not engine and not stores and not deploy" tests
+	@$(BIN)/python -m pytest -m "slow and not engine and not stores and not deploy and not browser" tests
 
 .PHONY: test-engines
 test-engines: $(VENV)/.ready ## run the tests on Flink, Spark, Prism and Dataflow's client, installed on first use
@@ -44,6 +44,11 @@ test-deploy: $(VENV)/.ready ## check the files of deploy/, with tools installed 
 	@$(BIN)/python scripts/deploy_tools.py
 	@$(BIN)/python scripts/deploy_tools.py airflow
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "deploy and not slow" tests/deploy
+
+.PHONY: test-browser
+test-browser: $(VENV)/.ready ## look at pages in Chromium, installed on first use where apt-get may
+	@$(BIN)/python scripts/browser_tools.py
+	@$(BIN)/python -m pytest -m browser tests
 
 .PHONY: lint
 lint: $(VENV)/.ready ## check style and types

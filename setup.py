@@ -64,12 +64,15 @@ setup(
     package_data={
         **{name: ["py.typed"] for name in PACKAGES},
         "labelmill.judging": ["form.html", "form.css", "form.js"],
+        "labelmill.report": ["templates/*"],
     },
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
         "fsspec>=2024.6",
         *(f"{HYPERSCAN}; {where}" for where in HYPERSCAN_WHEELS),
+        "Jinja2>=3.1",
+        "MarkupSafe>=2.1",
         "numpy>=1.26",
         "packaging>=23",
         "pyarrow>=17",

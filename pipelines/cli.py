@@ -1,7 +1,7 @@
 """The command line: the group, its commands about jobs, and what becomes of errors.
 
-Commands about published versions are in `cli_versions`, those for teaching in `cli_teach`, those
-for audits in `cli_audit`.
+Commands about published versions are in `cli_versions` and `cli_report`, those for teaching in
+`cli_teach`, for audits in `cli_audit`, about engines in `cli_engines`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from labelmill.uris import without_credentials
 from pipelines.cli_audit import COMMANDS as AUDIT_COMMANDS
 from pipelines.cli_engines import COMMANDS as ENGINE_COMMANDS
 from pipelines.cli_parts import consoles, drop_output, job_options
+from pipelines.cli_report import COMMANDS as REPORT_COMMANDS
 from pipelines.cli_teach import COMMANDS as TEACH_COMMANDS
 from pipelines.cli_versions import COMMANDS as VERSION_COMMANDS
 from pipelines.shadowing import check_packages
@@ -258,7 +259,13 @@ def lfs(
         LFScreen(out).sample(found, View(named))
 
 
-for command in (*TEACH_COMMANDS, *AUDIT_COMMANDS, *ENGINE_COMMANDS, *VERSION_COMMANDS):
+for command in (
+    *TEACH_COMMANDS,
+    *AUDIT_COMMANDS,
+    *ENGINE_COMMANDS,
+    *VERSION_COMMANDS,
+    *REPORT_COMMANDS,
+):
     cli.add_command(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -170,6 +170,18 @@ def explain(store: Store, record_id: str, version: int | None = None) -> Explain
         code=next((file.path for file in manifest.files_of("code")), None),
         records=tuple(_explanation(place, manifest, model, sources) for place in places),
     )
+
+
+def explain_places(
+    store: Store, manifest: Manifest, places: Sequence[RecordPlace]
+) -> tuple[Explanation, ...]:
+    """Explain the labels of records of a version that were found already.
+
+    Raises:
+        CorruptFileError: The model is damaged, or does not fit the labels.
+    """
+    model = _model_of(store, manifest)
+    return tuple(_explanation(place, manifest, model, {}) for place in places)
 
 
 def _model_of(store: Store, manifest: Manifest) -> StagedModel[Any]:

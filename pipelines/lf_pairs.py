@@ -95,7 +95,7 @@ def find_pairs(table: PatternTable, names: Sequence[str], fingerprints: Sequence
         names: The functions' names.
         fingerprints: Their fingerprints; equal ones are the same function twice.
     """
-    together, agree = _co_votes(table)
+    together, agree = co_votes(table)
     votes = together.diagonal().astype(np.int64)
     upper = sparse.triu(together, 1).tocoo()
     a, b = upper.row.astype(np.int64), upper.col.astype(np.int64)
@@ -181,7 +181,7 @@ def _entries(matrix: sparse.csr_array, rows: Ints, columns: Ints) -> Ints:
     return np.asarray(matrix[rows, columns]).ravel().astype(np.int64)
 
 
-def _co_votes(table: PatternTable) -> tuple[sparse.csr_array, sparse.csr_array]:
+def co_votes(table: PatternTable) -> tuple[sparse.csr_array, sparse.csr_array]:
     """Return, per pair of functions, records with both votes, and with both for one class."""
     rows = np.repeat(np.arange(len(table), dtype=np.int64), table.n_votes)
     per_class = rows * table.n_classes + table.labels

@@ -202,6 +202,7 @@ class Screen(ScreenParts):
         uri = printable(plan.job.output.uri)
         self.line()
         self.line(f'[bold]read:[/] labelmill.open_labels("{uri}").to_table().to_pandas()')
+        self.line(f"[bold]report:[/] labelmill report {uri}")
         gold = summary["gold"]
         if not gold and plan.job.gold is not None:
             self.warnings(["no gold label has a record: check the id columns and gold.column"])

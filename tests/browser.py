@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import shutil
+import os
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from scripts.browser_tools import axe_script, browser
+
 PATIENCE = 60
 
 
@@ -50,6 +56,23 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    async def told(self, body: str) -> Any:
+        """Return what the body of an async function returns."""
+        found = await self.call(
+            "Runtime.evaluate",
+            expression=f"(async () => {{{body}}})()",
+            returnByValue=True,
+            awaitPromise=True,
+        )
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def show(self, width: int, height: int = 1200, *, dark: bool = False) -> None:
+        """Give the window a size, and the page a colour scheme."""
+        await self._size(width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[scheme])
+
     async def press(self, key: str) -> None:
         """Press a key."""
         text = {"text": key} if len(key) == 1 else {}
@@ -58,6 +81,11 @@ class Page:
 
     async def screenshot(self, path: Path, width: int = 1000, height: int = 1200) -> None:
         """Write a screenshot."""
+        await self._size(width, height)
+        shot = await self.call("Page.captureScreenshot")
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    async def _size(self, width: int, height: int) -> None:
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -65,8 +93,6 @@ class Page:
             deviceScaleFactor=1,
             mobile=False,
         )
-        shot = await self.call("Page.captureScreenshot")
-        path.write_bytes(base64.b64decode(shot["data"]))
 
     def requests(self) -> list[str]:
         """Return the addresses that were asked for."""
@@ -80,13 +106,64 @@ class Page:
         return [entry["entry"]["text"] for entry in logged] + [str(event) for event in thrown]
 
 
+def needed(path: Path | None, what: str) -> Path:
+    """Return the path of a tool; skips the test without it, or fails it in CI."""
+    if path is not None and path.exists():
+        return path
+    missing = f"{what} is not installed; run scripts/browser_tools.py"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def axe() -> str:
+    """Return the script that checks accessibility."""
+    return needed(axe_script(), "axe-core").read_text(encoding="utf-8")
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """Serve a free port until the end of the block; yields its address and the paths asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 def in_browser(folder: Path, script: Any) -> Any:
     """Run ``await script(page)`` in a new browser that keeps its files in `folder`."""
-    assert CHROMIUM is not None
+    program = needed(browser(), "Chromium")
     profile = folder / "profile"
-    arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+    arguments = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--remote-debugging-port=0",
+    ]
     process = subprocess.Popen(
-        [CHROMIUM, *arguments, f"--user-data-dir={profile}", "about:blank"],
+        [str(program), *arguments, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

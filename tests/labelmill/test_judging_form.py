@@ -7,13 +7,13 @@ import time
 from functools import partial
 
 import pytest
-from browser import CHROMIUM, PATIENCE, Page, in_browser
+from browser import PATIENCE, Page, in_browser
 
 from labelmill.judging.answers import read_answers
 from labelmill.judging.forms import form_of
 from labelmill.judging.sheet import Sheet, SheetRecord, find_sheet, write_sheet
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = pytest.mark.browser
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
