@@ -96,8 +96,9 @@ def simulate(name: str, n: int, *, audits: int = AUDITS) -> dict[str, float]:
         simple_held += low <= truth <= high
         simple_width += high - low
         for k in np.unique(gold).tolist():
-            for domain in (label, gold):
-                found = share_interval(strata(domain[rows] == k, (domain[rows] == k) & right[rows]))
+            for domain, of_truth in ((label, False), (gold, True)):
+                inside = domain[rows] == k
+                found = share_interval(strata(inside, inside & right[rows]), domain_found=of_truth)
                 if found.value is not None and found.n >= 10:
                     actual = right[domain == k].mean()
                     per_class["n"] += 1

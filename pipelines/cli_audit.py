@@ -72,9 +72,9 @@ def audit_draw(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Draw a fresh stratified sample of a version's labels, as HTML forms and CSV files.
+    """Draw a fresh sample of labels for people to judge.
 
-    Records that were judged for the fit are never drawn. Most are drawn where the label model is
+    It is stratified, and written as HTML forms and CSV files. Records that were judged for the fit are never drawn. Most are drawn where the label model is
     least sure; `audit read` weighs the answers accordingly.
     """
     from labelmill.audits.drawing import Request
@@ -127,7 +127,11 @@ def audit_read(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Check answers in FILES, estimate how right the labels are, and store it with the version."""
+    """Read answers and say how right all labels are.
+
+    FILES are downloads of forms, or CSV files that were filled in. They are checked, and what was
+    found is stored with the version.
+    """
     from pipelines.auditing import Target, read_back
     from pipelines.screen_audit import print_audit_read
 
@@ -150,7 +154,7 @@ def audit_read(
 @_VERSION
 @_JSON
 def audit_show(target: str, version: int | None, as_json: bool) -> None:
-    """Show what audits of a version found, and the human effort that was spent."""
+    """Show what audits found and what people spent."""
     from pipelines.auditing import Target, show
     from pipelines.screen_audit import print_shown
 

@@ -35,7 +35,8 @@ def estimate(draw: Draw, answered: Answered) -> tuple[AuditResult, Truth]:
     classes = []
     for index, name in enumerate(draw.classes):
         labeled, true = (label == index).astype(float), probs[:, index]
-        precision, recall = shares.of(labeled, labeled * right), shares.of(true, labeled * true)
+        precision = shares.of(labeled, labeled * right)
+        recall = shares.of(true, labeled * true, domain_found=True)
         ends = [(s.value, s.low, s.high) for s in (precision, recall)]
         classes.append(ClassAudit(name, *ends[0], *ends[1], labeled=precision.n, true=recall.n))
     unsure = {one for ids in answered.unsure.values() for one in ids}
@@ -75,12 +76,18 @@ class _Shares:
     draw: Draw
     stratum: npt.NDArray[np.int64]
 
-    def of(self, domain: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> Share:
+    def of(
+        self,
+        domain: npt.NDArray[np.float64],
+        right: npt.NDArray[np.float64],
+        *,
+        domain_found: bool = False,
+    ) -> Share:
         sizes = np.array([stratum.size for stratum in self.draw.strata])
         names = [stratum.group for stratum in self.draw.strata]
         groups = [names.index(name) for name in names]
         counted = count_strata(sizes, self.stratum, domain, right)
-        return share_interval(merge_thin(counted, groups))
+        return share_interval(merge_thin(counted, groups), domain_found=domain_found)
 
 
 def _slices(

@@ -60,7 +60,7 @@ class Share:
 UNKNOWN = Share(None, 0.0, 1.0, 0.0, 0.0)
 
 
-def share_interval(strata: Sequence[Stratum]) -> Share:
+def share_interval(strata: Sequence[Stratum], *, domain_found: bool = False) -> Share:
     """Estimate a share from all strata.
 
     The share is the ratio of two weighted totals. Its variance is that of a stratified sample
@@ -74,6 +74,9 @@ def share_interval(strata: Sequence[Stratum]) -> Share:
 
     Args:
         strata: Those with a judged record; `merge_thin` makes it so.
+        domain_found: Whether judging finds out what is of the domain, as for recall. A stratum
+            without such a record may then have some: its part of the domain is drawn towards that
+            of all by one record, too.
     """
     total = sum(s.size / s.drawn * s.domain for s in strata)
     n = sum(s.domain for s in strata)
@@ -87,7 +90,8 @@ def share_interval(strata: Sequence[Stratum]) -> Share:
         # All the same, where the variance below vanishes: its limit for equal shares.
         n_eff = 1.0 / sum(_spread(s, s.domain / s.drawn) / total**2 for s in strata)
     else:
-        variance = sum(_variance(s, share) for s in strata) / total**2
+        usual = total / sum(s.size for s in strata) if domain_found else None
+        variance = sum(_variance(s, share, usual) for s in strata) / total**2
         n_eff = share * (1 - share) / variance
     low, high = wilson_interval(share * n_eff, n_eff)
     return Share(share, min(low, share), max(high, share), n, n_eff)  # but for rounding
@@ -98,8 +102,10 @@ def _spread(stratum: Stratum, factor: float) -> float:
     return stratum.size**2 * factor * (1 - stratum.drawn / stratum.size) / stratum.drawn
 
 
-def _variance(stratum: Stratum, share: float) -> float:
+def _variance(stratum: Stratum, share: float, usual: float | None) -> float:
     in_domain = stratum.domain / stratum.drawn
+    if usual is not None:
+        in_domain = (stratum.domain + usual) / (stratum.drawn + 1)
     drawn_in = (stratum.right + share) / (stratum.domain + 1)
     apart = drawn_in - share
     within = drawn_in * (1 - drawn_in)

@@ -156,3 +156,12 @@ def test_interval_holds_as_often_as_it_says():
         found = share_interval(counted)
         held += found.low <= right.mean() <= found.high
     assert held >= 0.92 * 300
+
+
+def test_domain_that_judging_finds_may_be_where_none_was_found():
+    strata = [Stratum(5000, 20, 0, 0), Stratum(200, 20, 18, 18), Stratum(200, 20, 10, 9)]
+    known, found = share_interval(strata), share_interval(strata, domain_found=True)
+    assert known.value == found.value
+    assert found.high - found.low > 1.5 * (known.high - known.low)
+    whole = [Stratum(900, 10, 10, 7), Stratum(100, 10, 10, 9)]
+    assert share_interval(whole) == share_interval(whole, domain_found=True)
