@@ -15,11 +15,11 @@ import numpy as np
 
 from benchmarks.datasets import all_records, crowd, data_folder
 from benchmarks.suggest import indexed, judged_sets
-from labelmill.audits.design import allocate, draw_rows, make_design
-from labelmill.audits.shares import count_strata, share_interval
 from labelmill.teach.training import train_classifier
 from labelmodel import LabelModel
 from labelmodel.metrics import wilson_interval
+from pipelines.audits.design import allocate, draw_rows, make_design
+from pipelines.audits.shares import count_strata, share_interval
 
 SETS = (
     "debian taught",

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelmill.audits.answered import ADJUDICATOR, Answered, Truth, add_answers
-from labelmill.audits.drawing import Request, draw_audit
+from labelmill.audits.answered import ADJUDICATOR, Answered, add_answers
 from labelmill.audits.draws import (
     Draw,
     find_stored_sheet,
@@ -18,7 +17,6 @@ from labelmill.audits.draws import (
     store_sheet,
 )
 from labelmill.audits.effort import Effort, effort
-from labelmill.audits.estimating import estimate
 from labelmill.audits.results import (
     AuditResult,
     all_results,
@@ -42,6 +40,9 @@ from labelmill.judging.sheet import Sheet, sheet_folder
 from labelmill.manifest import Manifest
 from labelmill.store import Store
 from labelmill.versions import read_manifest
+from pipelines.audits.drawing import Request, draw_audit
+from pipelines.audits.estimating import estimate
+from pipelines.audits.truth import Truth
 from pipelines.judging import ledger_of, with_ledger
 
 ANSWERS_COLUMN = "what the auditors said"

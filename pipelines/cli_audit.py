@@ -74,11 +74,12 @@ def audit_draw(
 ) -> None:
     """Draw a fresh sample of labels for people to judge.
 
-    It is stratified, and written as HTML forms and CSV files. Records that were judged for the fit are never drawn. Most are drawn where the label model is
-    least sure; `audit read` weighs the answers accordingly.
+    It is stratified, and written as HTML forms and CSV files. Records that were judged for the fit
+    are never drawn. Most are drawn where the label model is least sure; `audit read` weighs the
+    answers accordingly.
     """
-    from labelmill.audits.drawing import Request
     from pipelines.auditing import Target, draw
+    from pipelines.audits.drawing import Request
     from pipelines.screen_audit import print_audit_drawn
 
     if (by == "slice") != (column is not None):

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelmill.audits.design import allocate, draw_rows, make_design, records_for
 from labelmill.audits.draws import BY_CLASS, Draw, DrawnRecord, DrawStratum
 from labelmill.audits.informed import Informed
 from labelmill.audits.sheets import sheets_of, texts_of
@@ -29,6 +28,7 @@ from labelmill.manifest import Manifest
 from labelmill.shard import Shard
 from labelmill.store import Store
 from labelmill.versionrows import read_table
+from pipelines.audits.design import allocate, draw_rows, make_design, records_for
 
 MOST_SLICES = 50
 DEFAULT_N = 200

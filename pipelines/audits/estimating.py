@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.audits.answered import Answered, Truth, truth_of
+from labelmill.audits.answered import Answered
 from labelmill.audits.draws import BY_CLASS, Draw
 from labelmill.audits.results import AuditResult, ClassAudit, SliceAudit
-from labelmill.audits.shares import Share, count_strata, merge_thin, share_interval
 from labelmill.errors import JobSpecError
+from pipelines.audits.shares import Share, count_strata, merge_thin, share_interval
+from pipelines.audits.truth import Truth, truth_of
 
 
 def estimate(draw: Draw, answered: Answered) -> tuple[AuditResult, Truth]:

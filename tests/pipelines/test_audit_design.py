@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelmill.audits.design import (
+from labelmill.errors import JobSpecError
+from labelmodel.metrics import wilson_interval
+from pipelines.audits.design import (
     LEAST,
     allocate,
     draw_rows,
@@ -13,9 +15,7 @@ from labelmill.audits.design import (
     make_design,
     records_for,
 )
-from labelmill.audits.shares import Stratum, count_strata, merge_thin, share_interval
-from labelmill.errors import JobSpecError
-from labelmodel.metrics import wilson_interval
+from pipelines.audits.shares import Stratum, count_strata, merge_thin, share_interval
 
 RNG = np.random.default_rng(5)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labelmill.audits.agreement import cohen_kappa, krippendorff_alpha
-from labelmill.audits.answered import Answered, add_answers, truth_of
+from labelmill.audits.answered import Answered, add_answers
 from labelmill.audits.draws import (
     Draw,
     DrawnRecord,
@@ -19,7 +19,6 @@ from labelmill.audits.draws import (
     read_draw,
     store_draw,
 )
-from labelmill.audits.estimating import estimate
 from labelmill.audits.results import (
     all_results,
     audited_versions,
@@ -31,6 +30,8 @@ from labelmill.errors import AlreadyExistsError, CorruptFileError, JobSpecError
 from labelmill.judging.answers import Answers
 from labelmill.judging.sheet import Sheet, SheetRecord
 from labelmill.store import Store
+from pipelines.audits.estimating import estimate
+from pipelines.audits.truth import truth_of
 
 
 def drawn(n: int = 40, version: int = 1, by: str = "") -> Draw:

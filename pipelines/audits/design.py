@@ -1,7 +1,7 @@
 """The design of an audit: strata of published confidence, and how many records of each.
 
 Strata cut the records where the label model says how sure it is, and most records are drawn where
-answers differ most. Nothing here reads records; `labelmill.audits.shares` is the other half.
+answers differ most. Nothing here reads records; `pipelines.audits.shares` is the other half.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.audits.shares import Stratum, share_interval
 from labelmill.errors import JobSpecError
+from pipelines.audits.shares import Stratum, share_interval
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
