@@ -66,7 +66,9 @@ def _audits() -> Any:
     """Return the package of audits; None in a labelmill without one."""
     try:
         return importlib.import_module("labelmill.audits")
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name != "labelmill.audits":
+            raise
         return None
 
 
