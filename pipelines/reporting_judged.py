@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from labelmill.audits import ClassAudit, effort, latest_audit
 from labelmill.manifest import Manifest
 from labelmill.report.content import Accuracy, Effort, Histogram, Interval
 from labelmill.store import Store
@@ -48,8 +48,7 @@ def latest_audit_of(store: Store, version: int) -> Audited | None:
     Raises:
         CorruptFileError: It is damaged.
     """
-    audits = _audits()
-    found = None if audits is None else audits.latest_audit(store, version)
+    found = latest_audit(store, version)
     if found is None:
         return None
     return Audited(
@@ -62,15 +61,7 @@ def latest_audit_of(store: Store, version: int) -> Audited | None:
     )
 
 
-def _audits() -> Any:
-    """Return the package of audits; None in a labelmill without one."""
-    try:
-        return importlib.import_module("labelmill.audits")
-    except ModuleNotFoundError:
-        return None
-
-
-def _precision_and_recall(one: Any) -> tuple[Interval | None, Interval | None]:
+def _precision_and_recall(one: ClassAudit) -> tuple[Interval | None, Interval | None]:
     return (
         None
         if one.precision is None
@@ -130,14 +121,8 @@ def effort_of(store: Store, manifest: Manifest) -> Effort:
         CorruptFileError: A stored audit is damaged.
         JobSpecError: The ledger of judgements is.
     """
-    covered, audits = manifest.counts["covered"], _audits()
-    if audits is None:
-        gold = manifest.summary.get("gold") or {}
-        spent = [gold.get("fit_records", 0), gold.get("eval_records", 0), 0]
-        minutes = [None, None, None]
-    else:
-        found = audits.effort(store, manifest)
-        spent = [found.fit, found.eval, found.audit]
-        minutes = [found.fit_minutes, found.eval_minutes, found.audit_minutes]
+    found = effort(store, manifest)
+    spent = (found.fit, found.eval, found.audit)
+    minutes = (found.fit_minutes, found.eval_minutes, found.audit_minutes)
     lines = tuple(line for line in zip(EFFORTS, spent, minutes, strict=True) if line[1])
-    return Effort(lines, covered, sum(spent))
+    return Effort(lines, found.labels, found.judgements)

@@ -13,6 +13,7 @@ from labelmill.manifest import Manifest
 from labelmill.publication import RunOutcome
 from labelmill.report.content import DeadLetter, Letters, Provenance, Refusal, SourceFile
 from labelmill.store import Store
+from labelmill.uris import without_credentials
 from labelmill.versionrows import read_table
 from labelmill.versions import RUNS_FOLDER, latest_version
 
@@ -82,7 +83,9 @@ def provenance_of(manifest: Manifest) -> Provenance:
     shards: Counter[tuple[str, str]] = Counter(
         (shard["uri"], shard["fingerprint"]) for shard in manifest.shards
     )
-    files = [SourceFile(uri, mark, n) for (uri, mark), n in sorted(shards.items())]
+    files = [
+        SourceFile(without_credentials(uri), mark, n) for (uri, mark), n in sorted(shards.items())
+    ]
     run = manifest.run
     facts = [
         ("Run", str(run.get("id") or "-")),

@@ -260,7 +260,6 @@ def test_an_expected_accuracy_is_called_not_measured(report):
 
 
 def test_an_audit_comes_before_gold(job, tmp_path, capfd):
-    pytest.importorskip("labelmill.audits")
     shutil.copytree(job.parent / "out", tmp_path / "out")
     uri, forms = str(tmp_path / "out"), tmp_path / "forms"
     assert labelmill_command(["audit", "draw", uri, "-n", "60", "--out", str(forms)]) == 0
