@@ -64,6 +64,7 @@ bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared 
 	@$(BIN)/python -m benchmarks.fit
 	@$(BIN)/python -m benchmarks.quality
 	@$(BIN)/python -m benchmarks.refresh
+	@$(BIN)/python -m benchmarks.versions
 
 .PHONY: docs
 docs: $(VENV)/.ready ## write the generated part of docs/

@@ -94,8 +94,8 @@ def write_shard(folder: Path, texts: pa.Table, shard: int) -> None:
     pq.write_table(part, folder / "data" / f"part-{shard:03d}.parquet")
 
 
-def measure(job: Path) -> tuple[float, float, float]:
-    """Return wall and processor seconds of one run, and the peak MB of its largest process."""
+def measure(arguments: list[str]) -> tuple[float, float, float]:
+    """Return wall and processor seconds of a command, and the peak MB of its largest process."""
     code = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
@@ -103,7 +103,7 @@ def measure(job: Path) -> tuple[float, float, float]:
         "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
         "sys.exit(done.returncode)\n"
     )
-    command = [sys.executable, "-m", "pipelines", "run", str(job)]
+    command = [sys.executable, "-m", "pipelines", *arguments]
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, *command],
@@ -126,13 +126,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         job = write_job(folder, texts)
-        full, full_cpu, peak = measure(job)
+        full, full_cpu, peak = measure(["run", str(job)])
         print(f"| {rows:,} rows, {SHARDS} shards | s | of full | cpu s | of full | peak MB |")
         print("|---|---|---|---|---|---|")
         print(f"| full run | {full:.1f} | 1 | {full_cpu:.1f} | 1 | {peak:,.0f} |", flush=True)
 
         def report(title: str) -> None:
-            wall, cpu, peak = measure(job)
+            wall, cpu, peak = measure(["run", str(job)])
             shares = f"{wall:.1f} | 1/{full / wall:.0f} | {cpu:.1f} | 1/{full_cpu / cpu:.0f}"
             print(f"| {title} | {shares} | {peak:,.0f} |", flush=True)
 

@@ -107,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         job, gold, best = write_job(folder, tasks)
-        wall, cpu, peak = measure(job)
+        wall, cpu, peak = measure(["run", str(job)])
         right = accuracy_of(folder / "out", gold)
     rate = tasks * ASKED * STEPS / cpu / 1e6
     sys.stdout.write(
