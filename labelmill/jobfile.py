@@ -249,6 +249,9 @@ def _what_is_wrong(item: Any, location: tuple[Any, ...]) -> str:
         return f"needs at least {context['min_length']}, got {shown}"
     if item["type"] == "model_type":
         return f"must be a section with keys {', '.join(_allowed_keys(location))}, got {shown}"
+    if item["type"] == "union_tag_invalid":
+        allowed = ", ".join(_allowed_keys(location))
+        return f"{context['tag']!r} cannot be used here; keys here: {allowed}"
     if item["type"] == "union_tag_not_found":
         if location[0] == "slices":
             return f"must be a mapping with keywords, regex, field and op, ..., got {shown}"

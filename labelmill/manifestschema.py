@@ -20,8 +20,9 @@ def manifest_schema() -> str:
     properties = document["properties"]
     for name, item in (("lfs", LFInfo), ("shards", Shard), ("gates", GateResult)):
         properties[name]["items"] = _schema_of(item)
-    slices = {"type": "array", "items": _schema_of(SliceSummary)}
-    properties["summary"]["properties"] = {"slices": slices}
+    slices = _schema_of(SliceSummary)
+    document["$defs"] |= slices.pop("$defs")
+    properties["summary"]["properties"] = {"slices": {"type": "array", "items": slices}}
     properties["format_version"]["maximum"] = FORMAT_VERSION
     properties["digest"] = {"title": "Digest", "type": "string"}
     document["required"] = sorted(properties)

@@ -63,12 +63,14 @@ def plan_corpus_of(
 
 def _check_slice_columns(slices: Sequence[AnyLabelingFunction], schema: pa.Schema) -> None:
     try:
-        _check_columns(slices, schema)
+        _check_columns(slices, schema, "slice")
     except LabelingFunctionError as error:
         raise LabelingFunctionError(f"slices: {error}") from error
 
 
-def _check_columns(functions: Sequence[AnyLabelingFunction], schema: pa.Schema) -> None:
+def _check_columns(
+    functions: Sequence[AnyLabelingFunction], schema: pa.Schema, noun: str = "labeling function"
+) -> None:
     """Check that functions can read the types of the columns that they read."""
     for lf in with_parts(functions):
         if isinstance(lf, BatchFunction):
@@ -77,7 +79,7 @@ def _check_columns(functions: Sequence[AnyLabelingFunction], schema: pa.Schema) 
             kind = schema.field(lf.field).type
             if kind not in (pa.string(), pa.null()):
                 raise LabelingFunctionError(
-                    f"labeling function {lf.name!r} matches text, but column {lf.field!r} is "
+                    f"{noun} {lf.name!r} matches text, but column {lf.field!r} is "
                     f"{kind}; set input.types: {{{lf.field}: string}} for CSV and JSONL, or use a "
                     "Python function"
                 )

@@ -23,6 +23,9 @@ NOTABLE_SHIFT = 0.01
 NOTABLE_COVERAGE = 0.01
 """change of coverage from which a slice is named in a history."""
 
+MOST_NOTABLE = 3
+"""Slices that a line of a history names."""
+
 
 def print_slices(
     screen: ScreenParts, slices: Sequence[Mapping[str, Any]], class_names: Sequence[str], rows: int
@@ -107,9 +110,9 @@ def _change(before: str, after: str) -> str:
 
 
 def drift_lines(drifts: Sequence[SliceDrift]) -> list[str]:
-    """Return short phrases about the slices that moved notably."""
+    """Return short phrases about the slices that moved notably, those that did most first."""
     lines = []
-    for drift in drifts:
+    for drift in sorted(drifts, key=lambda drift: -(drift.label_shift or 0.0)):
         parts = []
         if (drift.label_shift or 0.0) >= NOTABLE_SHIFT:
             parts.append(f"labels by {drift.label_shift:.3f} bits")
@@ -117,4 +120,5 @@ def drift_lines(drifts: Sequence[SliceDrift]) -> list[str]:
             parts.append(f"coverage {drift.coverage_before:.1%} -> {drift.coverage:.1%}")
         if parts:
             lines.append(f"slice {drift.name} moved: {', '.join(parts)}")
-    return lines
+    more = len(lines) - MOST_NOTABLE
+    return lines[:MOST_NOTABLE] + ([f"{plural(more, 'more slice')} moved"] if more > 0 else [])
