@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 
@@ -39,12 +39,14 @@ class Corpus:
         schema: of the columns that the job reads, agreed over all files.
         id_column: column of the ids; None for `<name>#<row>`.
         warnings: what the user should know, in plain words.
+        slice_schema: of the columns that the job's slices read, whether or not others read them.
     """
 
     shards: tuple[Shard, ...]
     schema: pa.Schema
     id_column: str | None
     warnings: tuple[str, ...]
+    slice_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
 
 
 @dataclass(frozen=True)

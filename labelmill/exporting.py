@@ -17,8 +17,10 @@ from labelmill.errors import JobSpecError
 from labelmill.exportwriters import Format, split_target, writing
 from labelmill.manifest import FileEntry, Manifest
 from labelmill.shard import Shard
+from labelmill.slices import in_slice
 from labelmill.splits import Splits, balanced_shares, sampled
 from labelmill.store import Store
+from labelmill.suggestion import did_you_mean
 from labelmill.versionrows import read_table
 from labelmill.versions import read_manifest
 
@@ -38,6 +40,7 @@ class ExportOptions:
         splits: Named shares, a file each; None for one file.
         group: Column of the corpus whose values stay together in a split; by default the id.
         columns: Columns of the corpus to add.
+        slice: Take records of this slice alone.
     """
 
     format: Format
@@ -48,6 +51,7 @@ class ExportOptions:
     splits: Splits | None = None
     group: str | None = None
     columns: tuple[str, ...] = ()
+    slice: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -125,6 +129,24 @@ class _Selection:
         return CorpusColumns.of(self.manifest, list(names)) if names else None
 
     @cached_property
+    def _slices(self) -> Mapping[str | None, FileEntry]:
+        return {file.shard: file for file in self.manifest.files_of("slices")}
+
+    @cached_property
+    def _place_of_slice(self) -> int | None:
+        """The place of the slice among those of the version."""
+        names = [one["name"] for one in self.manifest.summary.get("slices", ())]
+        if self.options.slice is None:
+            return None
+        if self.options.slice not in names:
+            known = f"slices: {', '.join(names)}" if names else "it has no slices"
+            raise JobSpecError(
+                f"version {self.manifest.version} has no slice {self.options.slice!r}"
+                f"{did_you_mean(self.options.slice, names, known)}"
+            )
+        return names.index(self.options.slice)
+
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns that are exported."""
         fields = [
@@ -169,6 +191,9 @@ class _Selection:
         chosen = np.asarray(labels.column("confidence")) >= np.float32(self.options.min_confidence)
         if not self.options.uncovered:
             chosen &= np.asarray(labels.column("covered").to_numpy(zero_copy_only=False))
+        if self._place_of_slice is not None:
+            members = read_table(self.store, self._slices[file.shard])
+            chosen &= in_slice(members, self._place_of_slice)
         return labels, chosen
 
     def _shares(self) -> dict[str, float] | None:

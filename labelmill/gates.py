@@ -13,11 +13,13 @@ from labelmill.gates_against import gates_against
 from labelmill.gates_result import Candidate, GateResult, at_most
 from labelmill.jobspec import JobSpec
 from labelmill.manifest import Manifest
+from labelmill.slicecounts import coverage_of_slice
 
 GATES = (
     "bad_records",
     "duplicate_ids",
     "coverage",
+    "slice_coverage",
     "failing_functions",
     "gold_accuracy",
     "row_loss",
@@ -108,6 +110,7 @@ def _gates_of(job: JobSpec, candidate: Candidate) -> Iterator[GateResult]:
         f"functions vote on {coverage:.1%} of the records, less than gates.min_coverage "
         f"({gates.min_coverage:.1%})",
     )
+    yield from _slice_gate(candidate, gates.min_slice_coverage)
     failing = candidate.quarantined
     yield at_most(
         "failing_functions",
@@ -127,4 +130,20 @@ def _gates_of(job: JobSpec, candidate: Candidate) -> Iterator[GateResult]:
             f"{gold['accuracy']:.1%} of {gold['n']:,.0f} gold records are right (95 % interval "
             f"{gold['accuracy_low']:.1%} to {gold['accuracy_high']:.1%}), surely less than "
             f"gates.min_gold_accuracy ({gates.min_gold_accuracy:.1%})",
+        )
+
+
+def _slice_gate(candidate: Candidate, least: float) -> Iterator[GateResult]:
+    """Yield what is checked of the slice that is covered least, of those with records."""
+    slices = [one for one in candidate.summary.get("slices", ()) if one["records"]]
+    if slices:
+        worst = min(slices, key=coverage_of_slice)
+        coverage = coverage_of_slice(worst)
+        yield GateResult(
+            "slice_coverage",
+            coverage >= least,
+            coverage,
+            least,
+            f"functions vote on {coverage:.1%} of the {worst['records']:,} records of slice "
+            f"{worst['name']!r}, less than gates.min_slice_coverage ({least:.1%})",
         )

@@ -29,6 +29,7 @@ from labelmill.labeling import AnyLabelingFunction, BatchFunction
 from labelmill.lfspec import CompareSpec
 from labelmill.paths import resolve_uri
 from labelmill.redefinition import redefinitions
+from labelmill.slicespec import slices_of
 from labelmill.votes import LFInfo, LFTable
 from labelmill.votetable import VoteTable
 
@@ -44,6 +45,8 @@ class PreparedJob:
         files: Digests of the data files that functions read, by path.
         store_uri: The data set, in which workers find those files that they cannot reach.
         limit: Seconds that a function may take on a record; 0 for no limit.
+        slices: The job's slices as functions of a job of their own, whose votes mean that a record
+            is in; None without any.
     """
 
     entries: tuple[Any, ...]
@@ -52,6 +55,7 @@ class PreparedJob:
     files: Mapping[str, str] = field(default_factory=dict)
     store_uri: str | None = None
     limit: float = 0.0
+    slices: PreparedJob | None = None
 
     def functions(self) -> list[AnyLabelingFunction]:
         """Return the live labeling functions; modules are loaded once per process."""
@@ -77,7 +81,8 @@ class PreparedJob:
 
     def data_files(self) -> tuple[DataFile, ...]:
         """Return the data files that the functions read."""
-        return datafiles.files_of(with_parts(self.functions()))
+        slices = [] if self.slices is None else self.slices.functions()
+        return datafiles.files_of(with_parts([*self.functions(), *slices]))
 
 
 _READY: WeakValueDictionary[str, FunctionSet] = WeakValueDictionary()
@@ -125,8 +130,24 @@ def prepare_job(job: JobSpec, folder: Path) -> PreparedJob:
             table_of_votes.check_classes(table.class_names)
     digests = {file.path: file.sha256 for file in datafiles.files_of(every)}
     return PreparedJob(
-        tuple(entries), code, table, digests, job.output.uri, limit=job.limits.timeout
+        tuple(entries),
+        code,
+        table,
+        digests,
+        job.output.uri,
+        limit=job.limits.timeout,
+        slices=_prepared_slices(job) if job.slices else None,
     )
+
+
+def _prepared_slices(job: JobSpec) -> PreparedJob:
+    """Return the slices of a job, as a job without Python code and with one class."""
+    entries, code = slices_of(job.slices), collect_code([])
+    lfs = _load(entries, code)
+    infos = (LFInfo(lf.name, fingerprint(lf), kind_of(lf)) for lf in lfs)
+    table = LFTable(tuple(infos), ("in",))
+    digests = {file.path: file.sha256 for file in datafiles.files_of(with_parts(lfs))}
+    return PreparedJob(entries, code, table, digests, job.output.uri, limit=job.limits.timeout)
 
 
 @lru_cache(maxsize=8)

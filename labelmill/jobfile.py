@@ -14,7 +14,14 @@ from yaml.scanner import ScannerError
 
 from labelmill.errors import JobSpecError
 from labelmill.jobspec import JobSpec
-from labelmill.lfspec import FUNCTION_KINDS, PART_KINDS, CompareSpec, resolved_entry
+from labelmill.lfspec import (
+    FUNCTION_KINDS,
+    PART_KINDS,
+    CompareFields,
+    CompareSpec,
+    resolved_entry,
+    resolved_part,
+)
 from labelmill.paths import resolve_uri
 from labelmill.suggestion import did_you_mean
 from labelmill.uris import without_credentials
@@ -149,6 +156,7 @@ def _resolve(job: JobSpec, folder: Path) -> JobSpec:
         "output": job.output.model_copy(update={"uri": resolve_uri(job.output.uri, folder)}),
     }
     changes["lfs"] = [resolved_entry(entry, folder) for entry in job.lfs]
+    changes["slices"] = {name: resolved_part(p, folder) for name, p in job.slices.items()}
     if job.gold and job.gold.uri:
         changes["gold"] = job.gold.model_copy(update={"uri": resolve_uri(job.gold.uri, folder)})
     return job.model_copy(update=changes)
@@ -180,27 +188,31 @@ def _problem(
 
 
 def _without_tags(location: Sequence[Any]) -> tuple[Any, ...]:
-    """Drop the kinds of entries that pydantic puts after positions in `lfs` and `of`."""
-    if location[:1] != ("lfs",):
+    """Drop the kinds of entries that pydantic puts after positions in `lfs`, `slices` and `of`."""
+    if location[:1] not in (("lfs",), ("slices",)):
         return tuple(location)
     kept: list[Any] = []
     tagged = False
-    for part in location:
+    for n, part in enumerate(location):
         if tagged:
             tagged = False
             continue
         kept.append(part)
-        tagged = isinstance(part, int) or part == "not"
+        is_slice = n == 1 and location[0] == "slices"
+        tagged = is_slice or isinstance(part, int) or part == "not"
     return tuple(kept)
 
 
 def _unknown_key(key: str, parents: tuple[Any, ...]) -> str:
     allowed = _allowed_keys(parents)
-    in_entry = parents[:1] == ("lfs",) and isinstance(parents[-1], int)
-    if in_entry and key in (*FUNCTION_KINDS, "not"):
+    is_known = key in (*FUNCTION_KINDS, "not")
+    if parents[:1] == ("slices",) and len(parents) == 2 and key in (*PART_KINDS, "not"):
+        return "a slice has one predicate; put several under `all` or `any`"
+    in_entry = parents[:1] in (("lfs",), ("slices",)) and isinstance(parents[-1], int)
+    if in_entry and is_known:
         return (
             "one entry of `lfs` declares one function; put keywords and regex in two entries"
-            if len(parents) == 2
+            if len(parents) == 2  # in `lfs`
             else "one part of `of` declares one function; put two of them in two parts"
         )
     hint = did_you_mean(key, allowed, f"keys here: {', '.join(allowed)}")
@@ -237,7 +249,12 @@ def _what_is_wrong(item: Any, location: tuple[Any, ...]) -> str:
         return f"needs at least {context['min_length']}, got {shown}"
     if item["type"] == "model_type":
         return f"must be a section with keys {', '.join(_allowed_keys(location))}, got {shown}"
+    if item["type"] == "union_tag_invalid":
+        allowed = ", ".join(_allowed_keys(location))
+        return f"{context['tag']!r} cannot be used here; keys here: {allowed}"
     if item["type"] == "union_tag_not_found":
+        if location[0] == "slices":
+            return f"must be a mapping with keywords, regex, field and op, ..., got {shown}"
         what = "a Python file" if len(location) == 2 else "the name of a function"
         return f"must be {what}, or a mapping with keywords, regex, ..., got {shown}"
     if item["type"] in _WANTED:
@@ -253,6 +270,8 @@ def _is_bare(value: object) -> bool:
 def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
     model: Any = JobSpec
     kinds: Mapping[str, Any] = {}
+    if location[:1] == ("slices",) and len(location) > 1:
+        location = ("of", 0, *location[2:])  # a predicate is what a part of a combination is
     for part in location:
         if part in ("lfs", "of"):
             kinds = FUNCTION_KINDS if part == "lfs" else {**PART_KINDS, "not": None}
@@ -263,7 +282,7 @@ def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
         elif model is None:
             model = kinds.get(part)
             if model is None:  # a key of a comparison
-                return list(CompareSpec.model_fields)
+                return list(_comparison(kinds).model_fields)
         else:
             annotation = model.model_fields[part].annotation
             candidates = getattr(annotation, "__args__", (annotation,))
@@ -271,7 +290,13 @@ def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
             if not found:
                 return []
             model = found[0]
-    return [*kinds, *CompareSpec.model_fields] if model is None else list(model.model_fields)
+    if model is None:
+        return [*kinds, *_comparison(kinds).model_fields]
+    return list(model.model_fields)
+
+
+def _comparison(kinds: Mapping[str, Any]) -> type[BaseModel]:
+    return CompareSpec if kinds is FUNCTION_KINDS else CompareFields
 
 
 def _line_of(node: yaml.Node | None, location: Sequence[Any]) -> int | None:

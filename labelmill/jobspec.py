@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from labelmill.lfspec import LFEntry
 from labelmill.section import Section, Text, not_boolean
+from labelmill.slicespec import Predicate
 from labelmill.uris import checked_uri
 
 
@@ -175,6 +176,9 @@ class GatesSpec(Section):
         description="Share of records on which a function may fail; above, its votes are not used.",
     )
     min_coverage: Fraction = Field(0.0, description="Least share of records with a vote.")
+    min_slice_coverage: Fraction = Field(
+        0.0, description="Least share of the records of every slice with a vote."
+    )
     max_row_loss: Fraction = Field(
         0.2, description="Largest drop of the number of records against the current version."
     )
@@ -263,6 +267,12 @@ class JobSpec(Section):
         min_length=1, description="Python files with labeling functions, and declared functions."
     )
     gold: GoldSpec | None = None
+    slices: dict[Text, Predicate] = Field(
+        default_factory=dict,
+        description="Parts of the corpus to look at by themselves, each a name and what its "
+        "records have in common: `keywords`, `regex`, `lookup`, a comparison, or `all`, `any`, "
+        "`none`, `at_least`, `not` of these, as in `lfs` but without name and label.",
+    )
     output: OutputSpec
     model: ModelSpec = ModelSpec()
     assist: AssistSpec | None = Field(
@@ -300,4 +310,7 @@ def json_schema() -> str:
 
 def spec_content(job: JobSpec) -> Mapping[str, Any]:
     """Return the job as plain data without what does not determine the result."""
-    return job.model_dump(mode="json", exclude={"runner", "output", "limits"})
+    content = job.model_dump(mode="json", exclude={"runner", "output", "limits"})
+    if not job.slices:  # so that a job without slices is what it was before there were any
+        del content["slices"]
+    return content

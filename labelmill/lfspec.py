@@ -69,7 +69,7 @@ class Fields(Section):
             if isinstance(getattr(self, key), str)
         }
         if isinstance(getattr(self, "of", None), list):
-            changes["of"] = [_resolved_part(part, folder) for part in self.of]  # type: ignore[attr-defined]
+            changes["of"] = [resolved_part(part, folder) for part in self.of]  # type: ignore[attr-defined]
         return self.model_copy(update=changes)
 
 
@@ -163,7 +163,7 @@ class CombinationFields(Fields):
 
     def parts(self, name: str) -> list[Any]:
         """Return the parts of the combination called `name`."""
-        return [_made_part(part, f"{name}[{n}]") for n, part in enumerate(self.of)]
+        return [made_part(part, f"{name}[{n}]") for n, part in enumerate(self.of)]
 
     def make(self, name: str, label: str | int) -> Combination:
         """Return the function."""
@@ -369,21 +369,23 @@ else:
     ]
 
 
-def _made_part(part: PartEntry, name: str) -> Any:
+def made_part(part: PartEntry, name: str) -> Any:
+    """Return the function called `name` that a part of a combination declares, or what it names."""
     if isinstance(part, str):
         return part
     if isinstance(part, CompareFields):
         return part.make(name, 0)  # a part's class does not matter, only whether it votes
     if part.kind == "not":
-        return not_(_made_part(part.spec, name))
+        return not_(made_part(part.spec, name))
     return part.spec.make(name, 0)
 
 
-def _resolved_part(part: PartEntry, folder: Path) -> PartEntry:
+def resolved_part(part: PartEntry, folder: Path) -> PartEntry:
+    """Return a part of a combination with the files that it names made absolute."""
     if isinstance(part, str | CompareFields):
         return part
     inner = part.spec
-    resolved = _resolved_part(inner, folder) if part.kind == "not" else inner.resolved(folder)
+    resolved = resolved_part(inner, folder) if part.kind == "not" else inner.resolved(folder)
     return part.model_copy(update={part.kind: resolved})
 
 

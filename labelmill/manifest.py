@@ -35,6 +35,7 @@ FileKind = Literal[
     "code",
     "resource",
     "assist",
+    "slices",
 ]
 
 _SHA256 = re.compile("[0-9a-f]{64}")

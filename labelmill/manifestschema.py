@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from labelmill.gates_result import GateResult
 from labelmill.manifest import FORMAT_VERSION, Manifest
 from labelmill.shard import Shard
+from labelmill.slicecounts import SliceSummary
 from labelmill.votes import LFInfo
 
 
@@ -19,6 +20,9 @@ def manifest_schema() -> str:
     properties = document["properties"]
     for name, item in (("lfs", LFInfo), ("shards", Shard), ("gates", GateResult)):
         properties[name]["items"] = _schema_of(item)
+    slices = _schema_of(SliceSummary)
+    document["$defs"] |= slices.pop("$defs")
+    properties["summary"]["properties"] = {"slices": {"type": "array", "items": slices}}
     properties["format_version"]["maximum"] = FORMAT_VERSION
     properties["digest"] = {"title": "Digest", "type": "string"}
     document["required"] = sorted(properties)

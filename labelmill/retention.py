@@ -29,7 +29,7 @@ from labelmill.versions import (
 
 FOLDERS = (
     "votes", "patterns", "faults", "ids", "labels", "models", "reports", "code", "resources",
-    "teach",
+    "teach", "slices",
 )  # fmt: skip
 """Folders whose files are deleted when no version names them.
 

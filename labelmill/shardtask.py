@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from labelmill.jobspec import JobSpec, LimitsSpec
 from labelmill.shard import Shard
+from labelmill.slices import SliceTask
 from labelmill.tablefile import input_digest
 from labelmill.votes import LFTable
 
@@ -39,6 +40,7 @@ class ShardTask:
         check_ids: Whether ids that occur twice are looked for.
         budget_share: Part of the budgets of functions that cost money for each shard.
         assist: In the store, the sample that the assisting classifier is trained on.
+        slices: The job's slices; None without any.
         renamed: Votes that are stored under another name than their usual one.
         earlier_end: How names of votes of an earlier run over the same records end, some of which
             may serve; empty without any.
@@ -58,6 +60,7 @@ class ShardTask:
     check_ids: bool
     budget_share: float = 1.0
     assist: str | None = None
+    slices: SliceTask | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     earlier_end: str = ""
     earlier: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +99,12 @@ class ShardTask:
     def earlier_prefix(self, shard: Shard) -> str:
         """Return how names of votes on the records of `shard` begin, whatever the functions."""
         return f"votes/{shard.id}-{self._records_digest(shard)}-"
+
+    def slices_path(self, shard: Shard) -> str:
+        """Return the usual name of the slices file of `shard`; which rows it has, votes tell."""
+        assert self.slices is not None
+        content = [self._records_digest(shard), self.columns_digest, self.slices.digest]
+        return f"slices/{shard.id}-{input_digest(content)}.parquet"
 
     def _records_digest(self, shard: Shard) -> str:
         place = [shard.name, shard.start, shard.stop, shard.fingerprint]

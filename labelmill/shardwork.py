@@ -24,7 +24,7 @@ from labelmill.keptvotes import read_kept
 from labelmill.manifest import FileEntry
 from labelmill.shard import Shard
 from labelmill.shardtask import RETRY, ShardTask
-from labelmill.store import Store, StoredFile
+from labelmill.store import Store, StoredFile, stored_as
 from labelmill.tablefile import TableFile, TableWriter
 from labelmill.voting import Tally, vote
 
@@ -140,7 +140,7 @@ def _store_votes(tally: Tally, shard: Shard, task: ShardTask, store: Store) -> S
     elif tally.stops.depend_on_limit:
         stored = store.put(task.limited_path(path, digest), data)
     else:
-        stored = _put_votes(store, path, data)
+        stored = put_beside(store, path, data)
     entry = FileEntry.of(stored, kind="votes", rows=rows, shard=shard.id)
     return StoredVotes(
         entry,
@@ -161,8 +161,14 @@ def _put_by_content(
     return store.put(f"{folder}/{shard.id}-{digest}{suffix}", data)
 
 
-def _put_votes(store: Store, path: str, data: bytes) -> StoredFile:
-    """Store votes without overwriting other votes that are whole; broken ones are repaired."""
+def put_beside(store: Store, path: str, data: bytes) -> StoredFile:
+    """Store a table without overwriting another that is whole; a broken one is repaired.
+
+    Args:
+        store: The data set's store.
+        path: Its usual name; the digest of the content is added where another has that.
+        data: The table's bytes.
+    """
     try:
         store.create(path, data)
     except AlreadyExistsError:
@@ -172,7 +178,7 @@ def _put_votes(store: Store, path: str, data: bytes) -> StoredFile:
             return store.put(path, data)
         other = hashlib.sha256(data).hexdigest()[:16]
         return store.put(path.replace(".parquet", f"-{other}.parquet"), data)
-    return StoredFile(path, len(data), hashlib.sha256(data).hexdigest())
+    return stored_as(path, data)
 
 
 def with_gold(batch: pa.RecordBatch, gold: GoldTable | None) -> pa.RecordBatch:

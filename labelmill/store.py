@@ -81,6 +81,11 @@ class StoredFile:
     sha256: str
 
 
+def stored_as(path: str, data: bytes) -> StoredFile:
+    """Describe the object at `path` whose content is `data`."""
+    return StoredFile(path, len(data), hashlib.sha256(data).hexdigest())
+
+
 @dataclass(frozen=True)
 class ListedFile:
     """One object as a listing shows it.
@@ -143,7 +148,7 @@ class Store:
             self._retry("write", path, lambda: _put_local(Path(key), data))
         else:
             self._retry("write", path, lambda: fs.pipe_file(key, data))
-        return StoredFile(path, len(data), hashlib.sha256(data).hexdigest())
+        return stored_as(path, data)
 
     def create(self, path: str, data: bytes) -> bool:
         """Write an object unless there is one; of several writers exactly one succeeds.

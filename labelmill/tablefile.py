@@ -160,9 +160,16 @@ class TableFile:
         """Number of rows."""
         return int(self._file.metadata.num_rows)
 
-    def batches(self, batch_rows: int = 1 << 14) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order."""
-        yield from self._file.iter_batches(batch_size=batch_rows)
+    def batches(
+        self, batch_rows: int = 1 << 14, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, cut alike in all tables with as many rows.
+
+        Args:
+            batch_rows: Rows of a batch.
+            columns: The columns to read; all by default.
+        """
+        yield from self._file.iter_batches(batch_size=batch_rows, columns=columns)
 
     def whole(self, columns: Sequence[str] = ()) -> pa.RecordBatch:
         """Return all rows as one batch.

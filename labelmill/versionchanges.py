@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labelmill.manifest import Manifest
+from labelmill.slicedrift import SliceDrift, slice_drifts, slices_of_spec
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class VersionChanges:
         classes: Classes; none is edited. A renamed class is one removed and one added.
         classes_reordered: Whether the same classes stand in another order.
         shards: Pieces of corpus files, by ``file[start:stop]``.
-        settings: Sections of the job file that differ, such as ``model``; not ``labels`` and
-            ``lfs``, which the above tell.
+        settings: Sections of the job file that differ, such as ``model``; not ``labels``, ``lfs``
+            and ``slices``, which the others tell.
         model: Whether the label model has other parameters.
+        slices: Slices; edited ones have another predicate.
+        slice_drift: How far each slice of both versions moved.
     """
 
     functions: NamesChanged
@@ -50,6 +53,8 @@ class VersionChanges:
     shards: NamesChanged
     settings: tuple[str, ...]
     model: bool
+    slices: NamesChanged = NamesChanged()
+    slice_drift: tuple[SliceDrift, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -70,10 +75,12 @@ def changes_between(before: Manifest, after: Manifest) -> VersionChanges:
         shards=_compare(_shards(before), _shards(after)),
         settings=tuple(
             key
-            for key in sorted({*before.spec, *after.spec} - {"labels", "lfs"})
+            for key in sorted({*before.spec, *after.spec} - {"labels", "lfs", "slices"})
             if before.spec.get(key) != after.spec.get(key)
         ),
         model=before.model_digest != after.model_digest,
+        slices=_compare(slices_of_spec(before), slices_of_spec(after)),
+        slice_drift=slice_drifts(before, after),
     )
 
 

@@ -240,6 +240,7 @@ def gc(uri: str, keep: int, min_age: float, dry_run: bool, as_json: bool) -> Non
 @click.option(
     "--column", "columns", multiple=True, metavar="COLUMN", help="Column of the corpus to add."
 )
+@click.option("--slice", "slice_name", metavar="NAME", help="Take records of this slice alone.")
 @_JSON
 def export(
     uri: str,
@@ -253,6 +254,7 @@ def export(
     split: str | None,
     group: str | None,
     columns: tuple[str, ...],
+    slice_name: str | None,
     as_json: bool,
 ) -> None:
     """Write the labels of a version in URI to OUT, a path or URL, for training.
@@ -275,6 +277,7 @@ def export(
         splits=None if split is None else Splits.parse(split),
         group=group,
         columns=tuple(dict.fromkeys(columns)),
+        slice=slice_name,
     )
     exported = export_labels(Store.open(uri), out, options, version)
     if as_json:

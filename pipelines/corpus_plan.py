@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from labelmill.corpus import Corpus, plan_corpus
 from labelmill.errors import CorpusError, LabelingFunctionError
 from labelmill.job import PreparedJob
 from labelmill.jobspec import JobSpec
-from labelmill.labeling import BatchFunction, Matcher
+from labelmill.labeling import AnyLabelingFunction, BatchFunction, Matcher
 from labelmill.readers.listing import Listing, list_files
 
 
@@ -32,10 +33,12 @@ def plan_corpus_of(
         columns = needed_columns(prepared.functions(), extra)
     else:
         columns = list(dict.fromkeys([*columns, *extra]))
+    slices = [] if prepared.slices is None else prepared.slices.functions()
+    sliced = needed_columns(slices, []) or []  # predicates name all that they read
     try:
         corpus = plan_corpus(
             job.input.uri,
-            columns=columns,
+            columns=None if columns is None else list(dict.fromkeys([*columns, *sliced])),
             id_column=job.input.id,
             format=job.input.format,
             types=job.input.types,
@@ -46,21 +49,37 @@ def plan_corpus_of(
         )
     except CorpusError as error:
         raise CorpusError(f"{error}{_who_reads(str(error), prepared)}") from error
-    _check_columns(prepared, corpus.schema)
+    every = corpus.schema
+    corpus = replace(
+        corpus,
+        schema=every if columns is None else pa.schema([every.field(name) for name in columns]),
+        slice_schema=pa.schema([every.field(name) for name in sliced]),
+    )
+    _check_columns(prepared.functions(), corpus.schema)
+    _check_slice_columns(slices, corpus.slice_schema)
     _check_gold_column(job, corpus)
     return corpus
 
 
-def _check_columns(prepared: PreparedJob, schema: pa.Schema) -> None:
+def _check_slice_columns(slices: Sequence[AnyLabelingFunction], schema: pa.Schema) -> None:
+    try:
+        _check_columns(slices, schema, "slice")
+    except LabelingFunctionError as error:
+        raise LabelingFunctionError(f"slices: {error}") from error
+
+
+def _check_columns(
+    functions: Sequence[AnyLabelingFunction], schema: pa.Schema, noun: str = "labeling function"
+) -> None:
     """Check that functions can read the types of the columns that they read."""
-    for lf in with_parts(prepared.functions()):
+    for lf in with_parts(functions):
         if isinstance(lf, BatchFunction):
             lf.check(schema)
         if isinstance(lf, Matcher):
             kind = schema.field(lf.field).type
             if kind not in (pa.string(), pa.null()):
                 raise LabelingFunctionError(
-                    f"labeling function {lf.name!r} matches text, but column {lf.field!r} is "
+                    f"{noun} {lf.name!r} matches text, but column {lf.field!r} is "
                     f"{kind}; set input.types: {{{lf.field}: string}} for CSV and JSONL, or use a "
                     "Python function"
                 )
@@ -83,5 +102,11 @@ def _who_reads(message: str, prepared: PreparedJob) -> str:
     missing = message.split("has no column", 1)[1].split("'")
     if len(missing) < 2:
         return ""
-    readers = [lf.name for lf in prepared.functions() if missing[1] in columns_used(lf).columns]
+    readers = [lf.name for lf in prepared.functions() if _reads(lf, missing[1])]
+    slices = [] if prepared.slices is None else prepared.slices.functions()
+    readers += [f"slice {lf.name!r}" for lf in slices if _reads(lf, missing[1])]
     return f" (read by {', '.join(readers[:3])})" if readers else ""
+
+
+def _reads(lf: AnyLabelingFunction, column: str) -> bool:
+    return any(column in columns_used(part).columns for part in with_parts([lf]))

@@ -28,6 +28,7 @@ from labelmodel.patterns import merge_patterns
 from pipelines.corpus_plan import list_corpus_of, plan_corpus_of
 from pipelines.lf_examples import Codes, Example, FunctionExamples, SampleVotes, shown_columns
 from pipelines.lf_pairs import Pairs, find_pairs
+from pipelines.slicedsample import slices_of_sample, with_slice_columns
 from transforms.fitting import fit_patterns
 from transforms.patterns import count_votes
 
@@ -48,7 +49,7 @@ class SampleAnalysis:
         table: The functions and classes.
         outcomes: Exact counts.
         faults: Samples of what failed.
-        summary: As in a manifest, from a model fitted to the sample.
+        summary: As in a manifest, from a model fitted to the sample; with slices of the sample.
         ids: The records' ids.
         votes: Their votes.
         pairs: Functions to compare.
@@ -140,7 +141,7 @@ def analyse_sample(
     gold_file = read_gold(job.gold, job.labels) if job.gold and job.gold.uri else None
     job = with_balance(job, gold_file)
     shards = _spread([shard for shard in corpus.shards if shard.rows != 0])
-    records, gold = _read_sample(job, corpus, shards, rows)
+    records, gold = _read_sample(job, with_slice_columns(corpus), shards, rows)
     outcomes = Outcomes.zero(len(table.lfs))
     faults: list[Fault] = []
     votes: list[pa.RecordBatch] = []
@@ -173,7 +174,7 @@ def analyse_sample(
         table=table,
         outcomes=outcomes,
         faults=tuple(faults),
-        summary=fit.analysis,
+        summary={**fit.analysis, **slices_of_sample(job, prepared, records, votes, fit)},
         ids=tuple(sample.ids),
         votes=arrays,
         pairs=find_pairs(patterns, table.names, [lf.fingerprint for lf in table.lfs]),

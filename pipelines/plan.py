@@ -24,6 +24,7 @@ from labelmill.outcomes import quarantined
 from labelmill.readers.listing import Listing
 from labelmill.shard import Shard
 from labelmill.shardtask import LAYOUT, ShardTask, limited_votes, may_reuse
+from labelmill.slices import SliceTask
 from labelmill.store import Store
 from labelmill.tablefile import input_digest
 from labelmill.versions import read_manifest, versions_among
@@ -147,7 +148,7 @@ def make_plan(
     gold = read_gold(job.gold, job.labels) if job.gold and job.gold.uri else None
     gold_digest = "" if gold is None else gold.digest
     job = with_balance(job, gold)
-    digest = _inputs_digest(job, prepared.table, listing, gold_digest)
+    digest = _inputs_digest(job, prepared, listing, gold_digest)
     warnings: list[str] = []
     if parent is not None and parent.inputs_digest == digest and not full:
         missing = [file.path for file in parent.files if file.path not in stored]
@@ -218,6 +219,9 @@ def _task_of(
         gold_digest=gold_digest,
         keys=function_keys(prepared.functions(), prepared.table, corpus.schema, gold_column),
         reuse=reuse,
+        slices=(
+            None if prepared.slices is None else SliceTask(prepared.slices, corpus.slice_schema)
+        ),
         check_ids=job.input.id is not None and job.input.on_duplicate_id != "ignore",
     )
 
@@ -285,16 +289,19 @@ def _sample_warnings(sample: Sample, job: JobSpec, table: LFTable) -> list[str]:
     return warnings
 
 
-def _inputs_digest(job: JobSpec, table: LFTable, listing: Listing, gold_digest: str) -> str:
+def _inputs_digest(job: JobSpec, prepared: PreparedJob, listing: Listing, gold_digest: str) -> str:
     """Return the digest of all that determines the result; files are told by their fingerprints."""
     content = dict(spec_content(job))
     content["gates"] = {"max_fault_rate": job.gates.max_fault_rate}
     content["input"] = {k: v for k, v in content["input"].items() if k != "uri"}
+    if prepared.slices is not None:
+        slices = prepared.slices.table.lfs
+        content["slices"] = [[one.name, one.fingerprint] for one in slices]
     return input_digest(
         {
             "layout": [LAYOUT, MODEL_VERSION],
             "spec": content,
-            "lfs": [[lf.name, lf.fingerprint] for lf in table.lfs],
+            "lfs": [[lf.name, lf.fingerprint] for lf in prepared.table.lfs],
             "files": [[file.name, file.fingerprint] for file in listing.files],
             "gold": gold_digest,
         }

@@ -14,6 +14,7 @@ from pipelines.plan import Plan
 from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import count
 from pipelines.screen_parts import ScreenParts
+from pipelines.screen_slices import print_slices
 from pipelines.screen_text import duration, percent, plural, printable, share
 from pipelines.screen_work import work_lines
 
@@ -115,6 +116,7 @@ class Screen(ScreenParts):
         self.functions(summary["lfs"], {**counts, **times})
         self.usage(details["lf_usage"])
         self.gold(summary["gold"])
+        print_slices(self, summary.get("slices", ()), plan.job.labels, rows)
         self.assist(summary.get("assist"))
         self.model(summary["model"])
         self.troubles(counts, details["gates"], plan, outcome.status == "published")

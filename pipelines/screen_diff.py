@@ -11,6 +11,7 @@ from labelmill.movedlabels import MovedPair, MovedRecord
 from labelmill.versiondiff import VersionDiff
 from pipelines.screen_history import change_lines
 from pipelines.screen_parts import ScreenParts
+from pipelines.screen_slices import print_drift
 from pipelines.screen_text import percent, plural, printable, visible
 
 MOST_PAIRS = 20
@@ -39,6 +40,7 @@ def print_diff(console: Console, diff: VersionDiff) -> None:
             f"it; --renamed {printable(old)}={printable(new)} counts them as the same"
         )
     _print_votes(screen, diff)
+    print_drift(screen, diff.changes.slice_drift)
     screen.line()
     screen.line(
         f"[bold]{plural(diff.moved, 'label')} moved[/] ({percent(diff.moved, diff.rows_common)})"

@@ -12,6 +12,7 @@ from labelmill.history import VersionSummary
 from labelmill.retention import Cleanup
 from labelmill.versionchanges import NamesChanged, VersionChanges
 from pipelines.screen_parts import ScreenParts
+from pipelines.screen_slices import drift_lines
 from pipelines.screen_text import percent, plural, printable, visible
 
 MOST_NAMES = 3
@@ -56,10 +57,14 @@ def _cells(version: VersionSummary) -> list[str]:
         f"{version.rows:,}",
         percent(version.covered, version.rows),
         _classes(version),
-        visible("; ".join(change_lines(version.changes))) if version.changes else "-",
+        visible("; ".join(_all_lines(version.changes))) if version.changes else "-",
         ", ".join(version.accepted) or "-",
         visible(version.run_id or "-"),
     ]
+
+
+def _all_lines(changes: VersionChanges) -> list[str]:
+    return [*change_lines(changes), *drift_lines(changes.slice_drift)]
 
 
 def _classes(version: VersionSummary) -> str:
@@ -87,6 +92,7 @@ def change_lines(changes: VersionChanges) -> list[str]:
         ("changed", changes.shards.edited),
     ):
         lines += [f"{plural(len(shards), 'shard')} {verb}"] if shards else []
+    lines += _names("slice", changes.slices)
     lines += [f"settings of {', '.join(changes.settings)}"] if changes.settings else []
     lines += ["label model"] if changes.model else []
     return lines

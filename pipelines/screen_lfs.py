@@ -20,6 +20,7 @@ from pipelines.screen_faults import fault_line
 from pipelines.screen_lf_table import lf_table
 from pipelines.screen_parts import ScreenParts
 from pipelines.screen_records import print_records
+from pipelines.screen_slices import print_slices
 from pipelines.screen_text import percent, plural, printable, share, visible
 
 PAIRS_SHOWN = 5
@@ -71,6 +72,7 @@ class LFScreen(ScreenParts):
                 _Section(4, lambda: self.uncovered(found)),
                 _Section(5, lambda: self.pairs(found)),
                 _Section(6, lambda: self.gold(found.summary["gold"])),
+                _Section(6, lambda: self.slices(found)),
                 _Section(3, lambda: self.model(found.summary["model"])),
             ]
         sections.append(_Section(3, lambda: self.costs(found)))
@@ -255,6 +257,11 @@ class LFScreen(ScreenParts):
             if examples:
                 self.line(f"  [dim]{title}[/]")
                 print_records(self.console, examples, with_vote=several)
+
+    def slices(self, found: SampleAnalysis) -> None:
+        """Show the job's slices of the sample."""
+        slices = found.summary.get("slices", ())
+        print_slices(self, slices, found.table.class_names, found.rows)
 
     def uncovered(self, found: SampleAnalysis) -> None:
         """Show records that no function votes on."""

@@ -48,6 +48,9 @@ lfs:
 output: {uri: "s3://bucket/spam"}
 gold: {column: truth, uri: judged.csv, id: id, fit: 0.5}
 model: {name: default}
+slices:
+  dear: {field: price, op: '>', value: 100}
+  polite: {keywords: {words: [thanks, please]}}
 gates: {min_coverage: 0.5, max_label_shift: 0.05}
 limits: {timeout: 30}
 runner: {name: local, options: [--direct_num_workers=4]}
@@ -75,7 +78,7 @@ def type_name(field: dict[str, Any], definitions: dict[str, Any]) -> str:
             return f"`{key}:` {type_name(content, definitions)}"
         return f"[{name}](#{name.lower()})"
     if any(is_part(name) for name in re.findall(r'"#/\$defs/(\w+)"', json.dumps(field))):
-        return "list of parts"
+        return "map from names to parts" if field.get("type") == "object" else "list of parts"
     options = field.get("anyOf") or field.get("oneOf")
     if options:
         return " or ".join(type_name(option, definitions) for option in options)

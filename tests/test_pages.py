@@ -58,6 +58,18 @@ def test_job_files_of_the_page_are_valid(page, tmp_path):
         assert len(spec.lfs) == len(job["lfs"]) > 1
 
 
+def test_job_files_of_the_slices_page_are_valid(tmp_path):
+    text = (DOCS / "howto" / "slices.md").read_text(encoding="utf-8")
+    job = {"name": "n", "input": {"uri": "x"}, "labels": ["ham", "spam"], "output": {"uri": "out"}}
+    for _, language, code in BLOCK.findall(text):
+        job |= yaml.safe_load(code) if language == "yaml" else {}
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    spec, _ = load_job(tmp_path / "job.yaml")
+    assert list(spec.slices) == sorted(job["slices"])
+    assert len(spec.slices) == 6
+    assert spec.gates.min_slice_coverage == 0.3
+
+
 def test_refresh_page_has_every_gate_with_its_default():
     text = (DOCS / "howto" / "refresh.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| .* \| (?:`(\w+): (\S+)`)? ?\|$", text, re.MULTILINE)

@@ -9,6 +9,7 @@ from typing import Any
 from labelmill.apply import Outcomes
 from labelmill.manifest import FileEntry
 from labelmill.shard import Shard
+from labelmill.slicecounts import SliceCounts
 from labelmodel.estimator import clone
 from labelmodel.staged import StagedModel
 from labelmodel.state import Statistics
@@ -28,6 +29,7 @@ class ShardVotes:
         bad_records: Records that could not be read.
         duplicate_ids: Records whose id stands earlier in the shard.
         reused: Whether the votes were found stored.
+        slices: Which of its records are in which slice, where the job has slices.
     """
 
     shard: Shard
@@ -39,6 +41,7 @@ class ShardVotes:
     bad_records: int
     duplicate_ids: int
     reused: bool
+    slices: FileEntry | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -52,12 +55,13 @@ class ShardVotes:
             "bad_records": self.bad_records,
             "duplicate_ids": self.duplicate_ids,
             "reused": self.reused,
+            "slices": None if self.slices is None else asdict(self.slices),
         }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ShardVotes:
         """Read what `to_dict` wrote."""
-        faults, ids = value["faults"], value["ids"]
+        faults, ids, slices = value["faults"], value["ids"], value["slices"]
         return cls(
             Shard.from_dict(value["shard"]),
             FileEntry(**value["votes"]),
@@ -68,6 +72,7 @@ class ShardVotes:
             value["bad_records"],
             value["duplicate_ids"],
             value["reused"],
+            None if slices is None else FileEntry(**slices),
         )
 
 
@@ -81,6 +86,7 @@ class ShardLabels:
         covered: Records with at least one vote.
         class_counts: Per class, covered records with that label.
         assist: Where a classifier assists, scores by source, see `transforms.assist`.
+        slices: Counts of each slice.
     """
 
     labels: FileEntry
@@ -88,6 +94,7 @@ class ShardLabels:
     covered: int
     class_counts: tuple[int, ...]
     assist: Mapping[str, list[int]] = field(default_factory=dict)
+    slices: tuple[SliceCounts, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -102,6 +109,7 @@ class ShardLabels:
             value["covered"],
             tuple(value["class_counts"]),
             value["assist"],
+            tuple(map(SliceCounts.from_dict, value["slices"])),
         )
 
 

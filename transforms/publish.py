@@ -16,6 +16,7 @@ from labelmill.shardtask import ShardTask
 from labelmill.store import Store
 from transforms.assist import assist_summary
 from transforms.elements import AssistModel, FitResult, ShardLabels, ShardVotes
+from transforms.slicing import merged, slice_summaries
 
 IDS_PER_PART = 1_000_000
 """Ids whose digests one worker looks at together: 16 MB."""
@@ -137,6 +138,10 @@ def _commit(
         said = assist_summary(assist, [label.assist for label in labels])
         analysis = {**analysis, "assist": said}
         run = replace(run, files=(*run.files, assist.file))
+    if task.slices is not None:
+        names, k = task.slices.names, len(task.table.class_names)
+        counted = merged([label.slices for label in labels], len(names), k)
+        analysis = {**analysis, "slices": slice_summaries(names, counted)}
     by_shard = {label.labels.shard: label for label in labels}
     records = [_record(vote, by_shard[vote.shard.id]) for vote in votes]
     total = sum(repeats) + sum(vote.duplicate_ids for vote in votes)
@@ -148,7 +153,7 @@ def _commit(
 
 def _record(votes: ShardVotes, labels: ShardLabels) -> ShardRecord:
     files: list[Any] = [votes.votes, votes.patterns, labels.labels]
-    files += [file for file in (votes.faults, votes.ids) if file is not None]
+    files += [file for file in (votes.faults, votes.ids, votes.slices) if file is not None]
     return ShardRecord(
         votes.shard,
         tuple(files),

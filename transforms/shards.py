@@ -7,7 +7,7 @@ work itself is in `labelmill.shardwork`, `transforms.patterns` and `transforms.l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,9 +30,12 @@ from labelmill.retention import deleted_meanwhile
 from labelmill.shard import Shard
 from labelmill.shardtask import ShardTask
 from labelmill.shardwork import stored_table, votes_of_shard, with_gold
+from labelmill.slicecounts import SliceCounts
+from labelmill.slicefiles import slices_of_shard
 from labelmill.store import Store
 from labelmill.tablefile import TableFile, input_digest
 from labelmill.teach.classifier import TextClassifier
+from labelmill.votes import unpack_votes
 from transforms.apply import NAMESPACE
 from transforms.assist import ASSIST_VERSION, Assistant, score_sources
 from transforms.elements import AssistModel, FitResult, ShardLabels, ShardVotes
@@ -40,6 +43,9 @@ from transforms.label import SharedLabeler
 from transforms.mining import SharedClassifier
 from transforms.overlap import AT_ONCE, Overlap, in_global_window
 from transforms.patterns import block_schema, count_votes, merge_blocks, to_block
+from transforms.slicing import count_slices, merged
+
+_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,8 @@ class _VoteShardFn(_ShardFn):
         self._prepared = prepared
         self._shared_functions = Shared()
         self._ready: FunctionSet | None = None
+        self._shared_slices = Shared()
+        self._slices: FunctionSet | None = None
         self._records = Metrics.counter(NAMESPACE, "records")
         self._reused = Metrics.counter(NAMESPACE, "shards_reused")
 
@@ -170,6 +178,12 @@ class _VoteShardFn(_ShardFn):
         if self._ready is None:
             self._ready = self._shared_functions.acquire(self._prepared.function_set)
         return self._ready
+
+    def _slice_functions(self) -> FunctionSet:
+        if self._slices is None:
+            assert self._task.slices is not None
+            self._slices = self._shared_slices.acquire(self._task.slices.prepared.function_set)
+        return self._slices
 
     def process(self, shard: Shard) -> Iterator[Any]:
         for voted in self.overlap().hand(partial(self._vote, shard)):
@@ -196,6 +210,10 @@ class _VoteShardFn(_ShardFn):
             reuse=task.reuse and votes.reused,
             make=lambda: (block_schema(task.table), self._count(votes.file), {}),
         )
+        slices = None
+        if task.slices is not None:
+            ids = votes.file.whole(["id"]).column("id")
+            slices = slices_of_shard(shard, ids, task, self.store(), self._slice_functions)
         stored = ShardVotes(
             shard,
             votes.entry,
@@ -206,6 +224,7 @@ class _VoteShardFn(_ShardFn):
             votes.bad_records,
             votes.duplicate_ids,
             votes.reused,
+            slices,
         )
         return stored, list(file.batches(batch_rows=1 << 20))
 
@@ -220,7 +239,7 @@ class _VoteShardFn(_ShardFn):
         gold = self.gold_table()
         blocks = [
             to_block(count_votes(with_gold(batch, gold), self._task.job.gold), self._task.table)
-            for batch in votes.batches(1 << 16)
+            for batch in votes.batches(_ROWS)
         ]
         if blocks:
             yield merge_blocks(blocks)
@@ -297,7 +316,44 @@ class _LabelShardFn(_ShardFn):
             said["covered"],
             tuple(said["class_counts"]),
             said.get("assist", {}),
+            () if votes.slices is None else tuple(self._count_slices(votes, file, fit)),
         )
+
+    def _count_slices(
+        self, votes: ShardVotes, labels: TableFile, fit: FitResult
+    ) -> list[SliceCounts]:
+        """Count the slices of a shard; labels, votes and slices have the same rows."""
+        task, entries = self._task, (votes.slices, votes.votes)
+        assert task.slices is not None
+        members, voted = (self._stored(entry.path) for entry in entries if entry)
+        gold, names = self.gold_table(), task.table.class_names
+        parts = []
+        for member, label, vote in zip(
+            members.batches(_ROWS),
+            labels.batches(_ROWS, ["label", "covered"]),
+            voted.batches(_ROWS),
+            strict=True,
+        ):
+            parts.append(
+                count_slices(
+                    member,
+                    label,
+                    unpack_votes(vote).without(fit.dropped),
+                    gold_by_role(with_gold(vote, gold), task.job.gold)[1],
+                    n_slices=len(task.slices.names),
+                    class_names=names,
+                )
+            )
+        counts = merged(parts, len(task.slices.names), len(names))
+        undecided = members.note["undecided"]
+        return [replace(c, undecided=n) for c, n in zip(counts, undecided, strict=True)]
+
+    def _stored(self, path: str) -> TableFile:
+        """Return a table that an earlier step stored."""
+        try:
+            return TableFile(self.store().get(path), path)
+        except FileNotFoundError as error:
+            raise deleted_meanwhile(self.store(), path) from error
 
     def _assistant(self, assist: AssistModel, shard: Shard) -> _ShardAssistant:
         if self._classifier is None or self._classifier.path != assist.file.path:
@@ -314,12 +370,8 @@ class _LabelShardFn(_ShardFn):
         table = self._task.table
         assistant = None if assist is None else self._assistant(assist, votes.shard)
         labeler = self._labeler.get(fit, table)
-        try:
-            data = self.store().get(votes.votes.path)
-        except FileNotFoundError as error:
-            raise deleted_meanwhile(self.store(), votes.votes.path) from error
         gold = self.gold_table()
-        for batch in TableFile(data, votes.votes.path).batches(1 << 16):
+        for batch in self._stored(votes.votes.path).batches(_ROWS):
             voted = with_gold(batch, gold)
             labels, classes = labeler.label(voted)
             if assistant is not None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from labelmill.apply import Outcomes
 from labelmill.manifest import FileEntry
 from labelmill.shard import Shard
+from labelmill.slicecounts import SliceCounts
 from transforms.coders import RecordBatchCoder
 from transforms.elements import FitResult, ShardLabels, ShardVotes
 
@@ -49,7 +50,9 @@ def test_slice_is_encoded_without_its_parents_rows():
         OUTCOMES,
         ShardVotes(SHARD, ENTRY, ENTRY, None, None, OUTCOMES, 0, 0, reused=False),
         ShardVotes(SHARD, ENTRY, ENTRY, ENTRY, ENTRY, OUTCOMES, 1, 2, reused=True),
+        ShardVotes(SHARD, ENTRY, ENTRY, None, None, OUTCOMES, 0, 0, reused=False, slices=ENTRY),
         ShardLabels(ENTRY, 3, 2, (1, 1)),
+        ShardLabels(ENTRY, 3, 2, (1, 1), slices=(SliceCounts(2, 1, (1, 0), 1, 2, 1, 9),)),
         FitResult("{}", (1, 2), {"lfs": [], "x": 0.1}),
     ],
     ids=lambda value: type(value).__name__,

@@ -29,6 +29,9 @@ MODES = {
     "two_processes": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
 }
 
+GOLD = {"field": "gold", "op": "not null"}
+"""Predicate of a slice of the records with gold."""
+
 
 def publish(job: Path, flags: list[str], out: str) -> tuple[Manifest, dict[str, str]]:
     """Run a job into a fresh output; return its manifest and the digest of every file."""
@@ -44,7 +47,8 @@ def publish(job: Path, flags: list[str], out: str) -> tuple[Manifest, dict[str, 
 
 
 def test_every_local_mode_publishes_the_same_bytes(make_job):
-    job = make_job(gold={"column": "gold", "fit": 0.3})
+    slices = {"lunch": {"keywords": {"words": ["lunch"]}}, "gold": GOLD}
+    job = make_job(gold={"column": "gold", "fit": 0.3}, slices=slices)
     results = {mode: publish(job, flags, f"out-{mode}") for mode, flags in MODES.items()}
 
     manifest, files = results["in_memory"]
@@ -55,6 +59,7 @@ def test_every_local_mode_publishes_the_same_bytes(make_job):
         "labels",
         "models",
         "patterns",
+        "slices",
         "votes",
     }
     for mode, (other, other_files) in results.items():
@@ -63,7 +68,7 @@ def test_every_local_mode_publishes_the_same_bytes(make_job):
 
 
 def test_sharding_does_not_change_the_model_or_the_labels(make_job):
-    job = make_job()
+    job = make_job(slices={"gold": GOLD})
     whole, _ = publish(job, [], "out-whole")
     spec, folder = load_job(job, ["output.uri=out-cut", "input.shard_mb=0.002"])
     plan = make_plan(spec, folder)
@@ -87,7 +92,7 @@ def pipeline_proto(job: Path):
 
 
 def test_no_edge_of_the_graph_falls_back_to_pickle(make_job):
-    proto = pipeline_proto(make_job())
+    proto = pipeline_proto(make_job(slices={"gold": GOLD}))
     context = PipelineContext(proto.components)
     fallbacks = (
         coders.PickleCoder,
