@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 from typing import Any
@@ -27,6 +28,7 @@ LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh", ".js
 
 def on_files(files: Files, config: Any) -> Files:
     """Add a page for every file of the repository that a page links to."""
+    _tree.cache_clear()
     tree = _tree()
     pending = [DOCS + file.src_uri for file in files.documentation_pages()]
     seen = set(pending)
@@ -60,6 +62,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     return LINK.sub(turned, markdown)
 
 
+@cache
 def _tree() -> dict[str, list[str]]:
     """Return the files of the repository, each with no entries, and the folders with theirs."""
     listed = subprocess.run(
