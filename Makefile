@@ -4,6 +4,7 @@ PYTHON ?= python3
 CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/labelmill
 VENV ?= $(CACHE)/venv-$(shell $(PYTHON) scripts/environment_key.py)
 BIN := $(VENV)/bin
+SITE ?= $(CACHE)/site
 PACKAGES := labelmill labelmodel transforms pipelines
 
 .DEFAULT_GOAL := help
@@ -69,3 +70,8 @@ bench: $(VENV)/.ready ## measure speed and memory, and quality where the shared 
 .PHONY: docs
 docs: $(VENV)/.ready ## write the generated part of docs/
 	@$(BIN)/python scripts/docs_reference.py
+
+.PHONY: site
+site: $(VENV)/.ready ## build the documentation as a site; a link or page that is missing fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --site-dir "$(SITE)"
+	@echo "read: $(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE)"

@@ -13,6 +13,8 @@ STORES = {
     "azure": ["adlfs>=2024.7"],
 }
 
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.28"]
+
 TEACH = ["scikit-learn>=1.5", "threadpoolctl>=3.1"]
 
 DEV = [
@@ -33,6 +35,7 @@ DEV = [
     "pytest-xdist>=3.6",
     "ruff>=0.8",
     "safetensors>=0.4",
+    *DOCS,
     *TEACH,
     "scipy-stubs>=1.14",
     "spacy>=3.8,<3.9",
@@ -91,6 +94,7 @@ setup(
         "nlp": ["spacy>=3.8,<3.9"],
         "tfrecord": ["tfrecord>=1.14"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
+        "docs": DOCS,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["labelmill=pipelines.cli:main"]},
