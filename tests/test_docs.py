@@ -31,9 +31,6 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 STARTS = re.compile(r"(?:\$ +)?labelmill\s+(?=\S)")
 
-COMING = {"audit", "report"}
-"""Commands that pages name before they are there; once they are, their lines are parsed as well."""
-
 
 class SiteLoader(yaml.SafeLoader):
     """Reads mkdocs.yml; names of Python objects in it are left alone."""
@@ -116,11 +113,8 @@ def shown_in_sentences(text: str) -> Iterator[str]:
 
 def complaint(line: str, *, whole: bool = True) -> str | None:
     """Return what is said against a line; one not `whole` may lack arguments, or name them."""
-    words = shlex.split(line)[1:]
-    if words[0] in COMING - set(cli.commands):
-        return None
     try:
-        context = _parsed(cli, words, None)
+        context = _parsed(cli, shlex.split(line)[1:], None)
         if context.ignore_unknown_options:
             check_flags([flag for flag in context.params["beam_flags"] if flag.startswith("--")])
     except (click.BadParameter, click.exceptions.NoArgsIsHelpError) as error:

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import labelmill
-from pipelines.cli import cli
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -32,6 +31,8 @@ def test_real_job_of_the_tutorial_comes_out_as_told(tmp_path):
             for line in code.splitlines():
                 said += done(line, tmp_path)
     assert "-ter in the title" in said
+    assert "200 of 200 records judged" in said
+    assert (tmp_path / "names-v3.html").exists()
 
     labels = labelmill.open_labels(str(tmp_path / "names" / "out")).to_table().to_pandas()
     corpus = pq.read_table(tmp_path / "names" / "data").to_pandas().set_index("codepoint")
@@ -45,8 +46,6 @@ def done(line: str, folder: Path) -> str:
     """Do what a line of a shell does; return what it printed."""
     program, *rest = shlex.split(line)
     if program == "labelmill":
-        if rest[0] not in cli.commands:
-            return ""
         rest = ["-m", "pipelines.cli", *rest]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *rest]
