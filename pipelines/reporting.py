@@ -27,6 +27,7 @@ from pipelines.reporting_functions import drifts_of, function_rows
 from pipelines.reporting_judged import Audited, accuracies, effort_of, latest_audit_of
 from pipelines.reporting_origin import dead_letters, later_refusal, provenance_of
 from pipelines.reporting_samples import sample_records
+from pipelines.reporting_slices import slice_rows
 from pipelines.reporting_warnings import attention_of
 from pipelines.screen_history import change_lines
 
@@ -75,6 +76,7 @@ def build_report(
         before=None if parent is None else _before(store, parent, manifest, functions.rows),
         before_missing=parent_missing,
         classes=_classes(manifest, parent, audit),
+        slices=slice_rows(manifest, parent),
         functions=functions.shown,
         of_functions=len(functions.rows),
         pairs=pairs,

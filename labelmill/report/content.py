@@ -96,6 +96,34 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class SliceRow:
+    """A slice of the corpus.
+
+    Attributes:
+        name: The slice.
+        records: Records in it.
+        share: Their share of all records.
+        coverage: Share of them with a vote; None without records.
+        coverage_before: The same in the version before; None where it is new, edited or empty.
+        classes: Its commonest classes, with their shares of its covered records.
+        label_shift: Jensen-Shannon divergence of its labels from those of the version before, in
+            bits; None where these cannot be compared.
+        gold: Share of its labels that are right on gold that scores; None without such gold.
+        judged: Records with such gold.
+    """
+
+    name: str
+    records: int
+    share: float
+    coverage: float | None
+    coverage_before: float | None
+    classes: tuple[tuple[str, float], ...]
+    label_shift: float | None
+    gold: Interval | None
+    judged: int
+
+
+@dataclass(frozen=True)
 class FunctionRow:
     """A row of the LF table.
 
@@ -436,6 +464,7 @@ class Report:
         before: The version before; None for the first, or where it is gone.
         before_missing: Why there is none.
         classes: The classes.
+        slices: Slices of the corpus, as the job declares them.
         functions: The LF table, cut; `of_functions` is how many there are.
         pairs: Pairs of the most frequent functions; None of a single one.
         reliability: Confidence against share right on gold; empty without gold that scores.
@@ -460,6 +489,7 @@ class Report:
     before: Before | None
     before_missing: str
     classes: tuple[ClassRow, ...]
+    slices: tuple[SliceRow, ...]
     functions: tuple[FunctionRow, ...]
     of_functions: int
     pairs: PairCounts | None

@@ -268,3 +268,23 @@ def test_export_takes_the_records_of_a_slice(job, call, tmp_path):
     code, _, err = call("export", out, tmp_path / "b.csv", "--slice", "launch")
     assert code == 2
     assert "version 1 has no slice 'launch'; did you mean 'lunch'?" in err
+
+
+def test_report_has_the_slices_beside_those_of_the_version_before(job, call, tmp_path):
+    out, page = job.parent / "out", tmp_path / "page.html"
+    hostile = json.dumps({"</td><script>x": LUNCH})
+    call("run", job, "--set", f"slices={hostile}")
+    fewer = "lfs=" + json.dumps(LFS[:2])
+    call("run", job, "--set", fewer, "--set", f"slices={hostile}", "--accept", "label_shift")
+
+    assert call("report", out, "--out", page)[0] == 0
+
+    _, _, section = page.read_text().partition('<section id="slices"')
+    section = section.partition("</section>")[0]
+    (found,) = manifest_of(job).summary["slices"]
+    assert "&lt;/td&gt;&lt;script&gt;x</bdi>" in section
+    assert "covered before" in section
+    assert f">{found['gold']['accuracy']:.1%} <small>" in section
+    call("run", job, "--set", "slices={}", "--set", fewer)
+    assert call("report", out, "--out", page)[0] == 0
+    assert 'id="slices"' not in page.read_text()
