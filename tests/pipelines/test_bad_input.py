@@ -344,7 +344,7 @@ def test_output_inside_the_input_folder_is_refused(make_job, capfd):
 def test_unknown_runner_is_named_with_the_nearest_one(make_job, capfd):
     err = fails(capfd, 2, "run", make_job(), "--runner", "Flinkk")
 
-    assert "no such runner; did you mean FlinkRunner?" in err
+    assert "no such runner; did you mean flink?" in err
 
 
 def test_gold_that_matches_no_record_is_said(make_job, capfd):

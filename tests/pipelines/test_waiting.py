@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import datetime
 import json
+import signal
 import socket
 import threading
 import time
@@ -94,6 +95,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(waiting, name, 0.01)
     monkeypatch.setattr(waiting, "LOST_SECONDS", 0.1)
     monkeypatch.setattr(waiting, "GRACE_SECONDS", 0.1)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal, also where who started the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def forever() -> str:
@@ -211,6 +220,7 @@ def test_the_limit_holds_while_flink_is_asked():
             run_at_engine(Pipeline(broken), choice, wait([], seconds=0.2))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_launcher_cancels_the_job():
     pipeline = Pipeline(forever)
     threading.Timer(0.3, _thread.interrupt_main).start()
@@ -219,6 +229,7 @@ def test_an_interrupted_launcher_cancels_the_job():
     assert pipeline.result.is_cancelled
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_cancelled_job_is_cancelled_at_flink_where_that_is_known():
     asked: list[str] = []
     threading.Timer(0.3, _thread.interrupt_main).start()
