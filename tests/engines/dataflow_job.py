@@ -11,6 +11,8 @@ from pathlib import Path
 
 os.environ["NO_GCE_CHECK"] = "true"
 
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
 from labelmill.jobfile import load_job
 from pipelines import run as running
 from pipelines.plan import make_plan
@@ -23,8 +25,8 @@ def main() -> None:
     plan = make_plan(spec, folder, full=False)
     choice = choose_runner("dataflow", flags, projected_seconds=0, n_shards=1)
     results = []
-    run = running.beam.Pipeline.run
-    running.beam.Pipeline.run = lambda self: results.append(run(self)) or results[0]
+    run = DataflowRunner.run_pipeline
+    DataflowRunner.run_pipeline = lambda *given: results.append(run(*given)) or results[-1]
     running.submit_plan(plan, choice)
     (result,) = results
     proto = result.job.proto_pipeline
