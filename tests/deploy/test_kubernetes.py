@@ -220,14 +220,17 @@ def test_workers_beside_a_taskmanager_are_as_many_as_its_slots(built):
 
 
 def test_flags_of_the_launcher_are_known(objects):
-    from pipelines.runners import check_flags
+    from pipelines.beamflags import check_flags
+    from pipelines.cli import run
 
     (pod,) = [pod for name, pod in pods(objects) if name == "labelmill-refresh"]
     job, *flags = pod["containers"][0]["args"]
     assert job == "/etc/labelmill/job/job.yaml"
     (parallelism,) = [v["value"] for v in pod["containers"][0]["env"]]
     given = [flag.replace("$(PARALLELISM)", parallelism) for flag in flags]
-    check_flags([flag for flag in given if not flag.startswith("--runner=")])
+    context = run.make_context("run", [job, *given])
+    check_flags(context.params["beam_flags"])
+    assert context.params["overrides"] == ("runner.wait_hours=5.5",)
 
 
 def test_job_of_the_config_map_is_a_valid_job(objects, tmp_path):
