@@ -192,7 +192,8 @@ def test_a_killed_job_manager_fails_the_run_and_a_rerun_resumes(cluster, slow, t
 
     assert "nothing was published" in said or "labelmill status" in said, said
     assert not (out / "_labelmill" / "versions").exists()
-    assert read_status(Store.open(str(out))).outcome is None
+    outcome = read_status(Store.open(str(out))).outcome
+    assert outcome is None or outcome.status == "failed"  # as the launcher came to know of it
     cluster.restart("jobmanager")
     wait_for_slots(cluster, 4)
     run(slow.job, out, *cluster.flags)
