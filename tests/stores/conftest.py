@@ -5,7 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+import adlfs
+import gcsfs
 import pytest
+import s3fs
 from servers import Server, azure_server, gcs_server, s3_server
 
 from labelmill.store import Store
@@ -39,6 +42,14 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _serving("azure", tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def no_client_of_another_test() -> Iterator[None]:
+    """Forget clients that fsspec keeps: one may talk to a proxy that is gone."""
+    yield
+    for client in (s3fs.S3FileSystem, gcsfs.GCSFileSystem, adlfs.AzureBlobFileSystem):
+        client.clear_instance_cache()
 
 
 @pytest.fixture(params=list(KINDS))
