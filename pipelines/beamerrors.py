@@ -1,8 +1,10 @@
-"""Errors of ours that Beam wraps, as they were raised."""
+"""Pipelines in this process, and errors of ours that Beam wraps, as they were raised."""
 
 from __future__ import annotations
 
 import re
+
+import apache_beam as beam
 
 from labelmill import errors
 from labelmill.errors import LabelmillError
@@ -43,3 +45,19 @@ def own_error(error: Exception) -> LabelmillError:
         f"the pipeline failed: {lines[-1] if lines else type(error).__name__}; nothing was "
         "published, and a rerun reuses what was stored (--debug shows the whole trace)"
     )
+
+
+def run_here(pipeline: beam.Pipeline) -> None:
+    """Run a pipeline in this process or its children, to its end.
+
+    Raises:
+        LabelmillError: It failed.
+    """
+    try:
+        state = pipeline.run().wait_until_finish()
+    except LabelmillError as error:
+        raise type(error)(without_beam(str(error))) from error
+    except Exception as error:
+        raise own_error(error) from error
+    if state not in (None, "DONE"):
+        raise LabelmillError(f"the pipeline ended in state {state}; nothing was published")

@@ -113,12 +113,13 @@ class FlinkRest:
             raise FlinkUnreachableError(f"{self.address}: {error}") from error
 
     def failure(self, job: FlinkJob) -> str:
-        """Return why a job failed, in the words of Flink.
+        """Return why a job failed, in the first line of what Flink says; empty when nothing.
 
         Raises:
             FlinkUnreachableError: The cluster does not answer.
         """
-        return str(self._get(f"jobs/{job.id}/exceptions").get("root-exception") or "")
+        said = str(self._get(f"jobs/{job.id}/exceptions").get("root-exception") or "")
+        return next((line.strip() for line in said.splitlines() if line.strip()), "")
 
     def _get(self, path: str) -> dict[str, Any]:
         try:

@@ -35,7 +35,7 @@ from labelmill.sources import store_sources
 from labelmill.store import Store, StoredFile
 from labelmill.submission import Submission, count_stored, read_outcome, store_submission
 from labelmill.versions import next_version, run_path
-from pipelines.beamerrors import own_error, without_beam
+from pipelines.beamerrors import run_here
 from pipelines.beamoutput import diverted_output, quiet_beam
 from pipelines.graph import GraphInputs, build_graph
 from pipelines.plan import Plan
@@ -251,7 +251,7 @@ def _execute(
         build_graph(pipeline, inputs)
         with watch(plan, str(progress)) if watch else nullcontext(), minded_workers(progress):
             if choice.is_local:
-                _run_here(pipeline)
+                run_here(pipeline)
             else:
                 has_outcome = partial(store.exists, run_path(run.id))
                 started = datetime.datetime.fromisoformat(submission.started)
@@ -268,14 +268,3 @@ def _store_inputs(store: Store, plan: Plan) -> tuple[FileEntry, ...]:
         stored = StoredFile(f"{RESOURCES}/{digests[file.path]}", file.size, digests[file.path])
         resources[stored.path] = FileEntry.of(stored, kind="resource", rows=0, shard=None)
     return (*resources.values(), store_sources(store, plan.prepared))
-
-
-def _run_here(pipeline: beam.Pipeline) -> None:
-    try:
-        state = pipeline.run().wait_until_finish()
-    except LabelmillError as error:
-        raise type(error)(without_beam(str(error))) from error
-    except Exception as error:
-        raise own_error(error) from error
-    if state not in (None, "DONE"):
-        raise LabelmillError(f"the pipeline ended in state {state}; nothing was published")

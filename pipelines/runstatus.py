@@ -107,7 +107,7 @@ def _ask(submission: Submission) -> tuple[Standing, str]:
             return "ended", sentence
         if job.state in RUNNING:
             return "running", f"Flink's job {job.id} is {job.state.lower()}"
-        reason = next(iter(flink.failure(job).splitlines()), "")
+        reason = flink.failure(job)
         return "ended", f"Flink's job {job.id} is {job.state.lower()}. {reason}".rstrip()
     except FlinkUnreachableError as error:
         return "unknown", f"Flink does not answer at {error}"

@@ -320,7 +320,7 @@ class _Session:
                 self._wait.say(f"{gone}; {where} goes on with the job: waiting for that")
                 job = self._until_ended(self._flink, job, began + self._wait.seconds)
             if job.state not in ("FINISHED", *RUNNING):
-                reason = _first_line(self._flink.failure(job))
+                reason = self._flink.failure(job)
                 raise LabelmillError(
                     f"{gone}, and Flink's job {job.id} ended as {job.state}. {reason}"
                 )
@@ -359,7 +359,3 @@ class _Session:
                 )
             job = found
         return job
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

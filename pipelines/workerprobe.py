@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from labelmill.environment import environment
 from labelmill.store import Store
-from pipelines.beamerrors import own_error
+from pipelines.beamerrors import run_here
 from pipelines.beamoutput import quiet_beam
 from pipelines.runners import RunnerChoice
 from pipelines.waiting import Wait, run_at_engine
@@ -92,7 +92,7 @@ def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) ->
         )
         try:
             if choice.is_local:
-                _run_here(pipeline)
+                run_here(pipeline)
             else:
                 now = datetime.datetime.now(datetime.UTC)
                 wait = Wait(name, now, lambda: False, PROBE_SECONDS, say, cancels=True)
@@ -107,10 +107,3 @@ def probe_workers(choice: RunnerChoice, uri: str, say: Callable[[str], None]) ->
 
 def _reports(store: Store, prefix: str) -> list[str]:
     return [path for path in store.list("_labelmill") if path.startswith(prefix)]
-
-
-def _run_here(pipeline: beam.Pipeline) -> None:
-    try:
-        pipeline.run().wait_until_finish()
-    except Exception as error:
-        raise own_error(error) from error
